@@ -1,0 +1,166 @@
+//! The name of a key: `environment/function/name`.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Environment, Function, KeyName, NameError};
+
+/// The name of a key, `environment/function/name`. Safe to log, cheap to clone.
+///
+/// Invariants, checked once by the parser:
+/// - three parts, each of `a-z`, `0-9` and inner hyphens; no `.`, `%`, `..` or empty part;
+/// - at most 32, 32 and 64 bytes;
+/// - ordered as text, the same on every backend.
+///
+/// A history page of a key carries the reserved suffix `.hN`; see [`KeyId::history_page`].
+///
+/// ```
+/// use keyward_core::{Environment, KeyId};
+/// let key: KeyId = "production/payments/stripe-charges".parse()?;
+/// assert_eq!(key.environment(), &Environment::Production);
+/// assert!("production/payments/../x".parse::<KeyId>().is_err());
+/// # Ok::<(), keyward_core::NameError>(())
+/// ```
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyId {
+    text: Arc<str>,
+    environment: Environment,
+    function: Function,
+    name: KeyName,
+    page: Option<u32>,
+}
+
+impl KeyId {
+    /// Puts a key id together from parsed parts.
+    pub fn new(environment: Environment, function: Function, name: KeyName) -> Self {
+        Self::assemble(environment, function, name, None)
+    }
+
+    /// The environment.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// What the key is for.
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// The last part.
+    pub fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// The whole id as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The id under which page `number` of this key's older history is kept.
+    #[must_use]
+    pub fn history_page(&self, number: u32) -> Self {
+        Self::assemble(self.environment.clone(), self.function.clone(), self.name.clone(), Some(number))
+    }
+
+    /// The number of the history page this id names, if it names one.
+    pub fn page(&self) -> Option<u32> {
+        self.page
+    }
+
+    fn assemble(environment: Environment, function: Function, name: KeyName, page: Option<u32>) -> Self {
+        let text = match page {
+            None => format!("{environment}/{function}/{name}"),
+            Some(number) => format!("{environment}/{function}/{name}.h{number}"),
+        };
+        Self { text: text.into(), environment, function, name, page }
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let mut parts = text.split('/');
+        let (Some(environment), Some(function), Some(name), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(NameError::Parts { found: text.split('/').count() });
+        };
+        let (name, page) = match name.split_once(".h") {
+            None => (name, None),
+            Some((name, number)) => (name, Some(page_number(number)?)),
+        };
+        Ok(Self::assemble(environment.parse()?, function.parse()?, name.parse()?, page))
+    }
+}
+
+fn page_number(text: &str) -> Result<u32, NameError> {
+    let reserved = NameError::Reserved { part: "name suffix" };
+    let canonical = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    if canonical { text.parse().map_err(|_| reserved) } else { Err(reserved) }
+}
+
+impl TryFrom<&str> for KeyId {
+    type Error = NameError;
+
+    fn try_from(text: &str) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(key: KeyId) -> Self {
+        key.text.as_ref().into()
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({})", self.text)
+    }
+}
+
+impl PartialEq for KeyId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for KeyId {}
+
+impl PartialOrd for KeyId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KeyId {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for KeyId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}

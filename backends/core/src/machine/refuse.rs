@@ -1,0 +1,99 @@
+//! Why a move is not legal.
+
+use chrono::{DateTime, Utc};
+
+use crate::{RunId, VersionId, VersionState};
+
+/// Why a move is not legal from here. Nothing was changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransitionError {
+    /// An edit breaks a rule of records.
+    #[error(transparent)]
+    Edit(#[from] crate::RecordError),
+    /// "Not found" at the issuer is not proof of death yet.
+    #[error(
+        "version {version} was never seen at the issuer and its create may still land until {until}; sweep again then"
+    )]
+    MayStillAppear {
+        /// The version.
+        version: VersionId,
+        /// When the zombie horizon is over.
+        until: DateTime<Utc>,
+    },
+    /// There is no clean version to go back to.
+    #[error("there is no clean earlier version to publish; go forward, or report a leak")]
+    NothingToRollBackTo,
+    /// No run is under way.
+    #[error("no run is under way; start one")]
+    NoRun,
+    /// The version is not in the record.
+    #[error("version {version} is not in the record; read the record again")]
+    NoVersion {
+        /// The version.
+        version: VersionId,
+    },
+    /// The record is a page of history.
+    #[error("a history page never changes; use the key's own record")]
+    Page,
+    /// A publication id was used before.
+    #[error("the publication id was used before; make a fresh one")]
+    PublicationReused,
+    /// The key is retired.
+    #[error("the key is retired; register a new one")]
+    Retired,
+    /// The old version is already being revoked.
+    #[error("the rollback window has passed: the old version is being revoked; start a new rotation instead")]
+    RollbackWindowPassed,
+    /// A run is under way.
+    #[error("run {run} is under way; resume it, wait for it or abort it")]
+    RunActive {
+        /// The run.
+        run: RunId,
+    },
+    /// The wider scope was not approved.
+    #[error("the new scope allows more than the recorded one; widening needs an approval with a reason")]
+    ScopeWidening,
+    /// A window has not elapsed.
+    #[error("the soak and overlap windows last until {until}; wait")]
+    TooEarly {
+        /// When they end.
+        until: DateTime<Utc>,
+    },
+    /// Too many versions may still work at the issuer.
+    #[error("{found} versions may still work at the issuer; revoke the pending ones first")]
+    TooManyWorking {
+        /// How many.
+        found: usize,
+    },
+    /// Some versions may still work.
+    #[error("version {version} may still work at the issuer; decommission the key and revoke it first")]
+    StillWorking {
+        /// One of them.
+        version: VersionId,
+    },
+    /// A version id was used before.
+    #[error("version {version} is already in the record; make a fresh id")]
+    VersionReused {
+        /// The version.
+        version: VersionId,
+    },
+    /// The run is in another phase.
+    #[error("{transition} is not legal in phase {phase}; read the record again")]
+    WrongPhase {
+        /// The move.
+        transition: &'static str,
+        /// The phase found.
+        phase: &'static str,
+    },
+    /// The version is in another state.
+    #[error("{transition} is not legal for version {version} in state {state:?}; read the record again")]
+    WrongState {
+        /// The move.
+        transition: &'static str,
+        /// The version.
+        version: VersionId,
+        /// The state found.
+        state: VersionState,
+    },
+}

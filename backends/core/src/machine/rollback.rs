@@ -1,0 +1,37 @@
+//! The fenced way back: T8 to T10.
+
+use super::{Answer, Change, TransitionError};
+use crate::record::{Body, RunOutcome, RunPhase};
+use crate::{Evidence, PublicationId, VersionId, VersionState};
+
+impl Body {
+    pub(super) fn roll_back(&mut self, publication: PublicationId, evidence: &Evidence, change: &Change) -> Answer {
+        let version = match self.phase() {
+            Some(RunPhase::Promoting { version, .. } | RunPhase::Soaking { version }) => version,
+            Some(RunPhase::Retiring { .. }) => return Err(TransitionError::RollbackWindowPassed),
+            _ => return Err(self.wrong_phase("roll-back")),
+        };
+        let to = self.clean_previous()?;
+        self.journal(publication, to)?;
+        self.running()?.saw(evidence.clone());
+        self.enter_phase(RunPhase::RollingBack { version, to, publication }, change)
+    }
+
+    pub(super) fn rolled_back(&mut self, change: &Change) -> Answer {
+        let Some(RunPhase::RollingBack { version, to, .. }) = self.phase() else {
+            return Err(self.wrong_phase("rolled-back"));
+        };
+        let was_serving = self.find(version)?.proof.is_some() && self.find(to)?.state != VersionState::Primary;
+        self.condemn(version, change)?;
+        self.enter_version(to, VersionState::Primary, change)?;
+        self.finish(if was_serving { RunOutcome::RolledBack } else { RunOutcome::Aborted }, change)
+    }
+
+    /// The version a rollback publishes: recorded, clean, working and not given up.
+    pub(super) fn clean_previous(&mut self) -> Answer<VersionId> {
+        let previous = self.running()?.previous.ok_or(TransitionError::NothingToRollBackTo)?;
+        let old = self.find(previous)?;
+        let comes_back = matches!(old.state, VersionState::Primary | VersionState::Overlap);
+        if comes_back && old.compromised.is_none() { Ok(previous) } else { Err(TransitionError::NothingToRollBackTo) }
+    }
+}

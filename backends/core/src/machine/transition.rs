@@ -1,0 +1,241 @@
+//! The moves a record can make.
+
+use chrono::{DateTime, Utc};
+
+use super::Edit;
+use crate::{
+    Actor, Evidence, Fingerprint, HolderId, IncidentId, Instructions, IssuerRef, IssuerState, OperationId,
+    PointerToken, Proof, PublicationId, Reason, RunId, RunKind, VersionId,
+};
+
+/// Who makes a move, when, and under which idempotency token.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Change {
+    /// The idempotency token of the swap that stores the move.
+    pub operation: OperationId,
+    /// Who.
+    pub actor: Actor,
+    /// When, by the caller's clock.
+    pub at: DateTime<Utc>,
+}
+
+impl Change {
+    /// A change by `actor` at `at`, with a fresh token.
+    #[must_use]
+    pub fn new(actor: Actor, at: DateTime<Utc>) -> Self {
+        Self { operation: OperationId::generate(), actor, at }
+    }
+}
+
+/// Why the old version may be given up: a gate saw enough, or a person says so.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Passed {
+    /// Health gate: enough was seen and it was good.
+    Gate(Evidence),
+    /// A person overrides an insufficient gate, by name and with a reason.
+    Operator {
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Reason,
+    },
+    /// The run does not wait: a leak, or nothing to replace.
+    NotNeeded,
+}
+
+impl Passed {
+    pub(super) fn evidence(&self) -> Evidence {
+        match self {
+            Self::Gate(evidence) => evidence.clone(),
+            Self::Operator { by, reason } => Evidence::lossy(&format!("override by {by}: {reason}")),
+            Self::NotNeeded => Evidence::lossy("no soak: the run does not wait"),
+        }
+    }
+}
+
+/// Why a version counts as dead. "Absent at the issuer" alone is not enough.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Death {
+    /// It was known at the issuer and is now seen refused or revoked there.
+    Seen(Evidence),
+    /// Its create is known not to have happened, and cannot happen any more.
+    NeverCreated(Evidence),
+    /// It was never seen, the zombie horizon is over, and a sweep after that found nothing.
+    NeverAppeared(Evidence),
+    /// A person has seen it dead at the issuer and says so by name.
+    Attested {
+        /// Who.
+        by: Actor,
+        /// What they saw.
+        evidence: Evidence,
+    },
+}
+
+/// One legal move, named as in the specification.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Transition {
+    /// T1: reserve a version id for a new run.
+    Begin {
+        /// The run.
+        run: RunId,
+        /// Why it exists.
+        kind: RunKind,
+        /// The version to create.
+        version: VersionId,
+        /// The process that may create it.
+        holder: HolderId,
+        /// Why, in words.
+        reason: Reason,
+    },
+    /// A person is asked to supply the key.
+    Ask {
+        /// The planned version.
+        version: VersionId,
+        /// What to do.
+        instructions: Instructions,
+    },
+    /// T2: created at the issuer and staged in the store.
+    Store {
+        /// The version.
+        version: VersionId,
+        /// How the issuer names it.
+        issuer_ref: Option<IssuerRef>,
+        /// What the issuer keeps with it.
+        issuer_state: Option<IssuerState>,
+        /// The keyed hash of the material.
+        fingerprint: Option<Fingerprint>,
+        /// When the issuer itself ends it.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// T3: give up a planned version whose create may have happened; plan a fresh one.
+    Replan {
+        /// The version given up.
+        abandoned: VersionId,
+        /// The fresh version.
+        version: VersionId,
+        /// The process that may create it.
+        holder: HolderId,
+        /// Why.
+        evidence: Evidence,
+    },
+    /// T3 and T5: end the run before the pointer was in play.
+    Abandon {
+        /// Why.
+        evidence: Evidence,
+    },
+    /// T4: the version works and has the recorded scope.
+    Validate {
+        /// What was seen.
+        proof: Proof,
+    },
+    /// T6: journal the publication before it is attempted.
+    Promote {
+        /// The version's own id the first time, a fresh one later.
+        publication: PublicationId,
+        /// The pointer it replaces.
+        expect: PointerToken,
+    },
+    /// T7: the pointer was seen to show the publication.
+    Confirm,
+    /// Evidence gathered on the way.
+    Observe {
+        /// What was seen.
+        evidence: Evidence,
+    },
+    /// T8 and T9: journal the fresh publication that brings the old version back.
+    RollBack {
+        /// Fresh.
+        publication: PublicationId,
+        /// Why.
+        evidence: Evidence,
+    },
+    /// T10 (and the end of T8): the pointer was seen to show the old version again.
+    RolledBack,
+    /// T11: the old version is about to be switched off, reversibly.
+    Suspend {
+        /// Why that is safe.
+        passed: Passed,
+    },
+    /// The old version is switched on again.
+    Reactivate,
+    /// T12: the point of no return.
+    Retire {
+        /// Why that is safe.
+        passed: Passed,
+    },
+    /// T13: a version was seen dead.
+    Revoked {
+        /// The version.
+        version: VersionId,
+        /// How that is known.
+        death: Death,
+    },
+    /// T14: the material of a dead version was withdrawn.
+    Gone {
+        /// The version.
+        version: VersionId,
+    },
+    /// T15: a version leaked.
+    Compromise {
+        /// The version.
+        version: VersionId,
+        /// The incident that answers it.
+        incident: IncidentId,
+        /// The earliest credible exposure; absent when unknown.
+        exposed_from: Option<DateTime<Utc>>,
+        /// Where it was seen.
+        source: Evidence,
+        /// A fresh publication id, in case the pointer must be fenced.
+        publication: PublicationId,
+    },
+    /// T16: a key with our label was found at the issuer and is not in the record, or had no
+    /// reference there yet.
+    Adopt {
+        /// Its label.
+        version: VersionId,
+        /// How the issuer names it.
+        issuer_ref: IssuerRef,
+    },
+    /// Revoke every version: the key is no longer needed.
+    Decommission {
+        /// Why.
+        reason: Reason,
+    },
+    /// Make the record a tombstone once every version is dead.
+    Bury,
+    /// A person edits what people say about the key.
+    Edit(Edit),
+}
+
+impl Transition {
+    /// The name of the move, as it stands in the audit log.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Begin { .. } => "begin",
+            Self::Ask { .. } => "ask",
+            Self::Store { .. } => "store",
+            Self::Replan { .. } => "replan",
+            Self::Abandon { .. } => "abandon",
+            Self::Validate { .. } => "validate",
+            Self::Promote { .. } => "promote",
+            Self::Confirm => "confirm",
+            Self::Observe { .. } => "observe",
+            Self::RollBack { .. } => "roll-back",
+            Self::RolledBack => "rolled-back",
+            Self::Suspend { .. } => "suspend",
+            Self::Reactivate => "reactivate",
+            Self::Retire { .. } => "retire",
+            Self::Revoked { .. } => "revoked",
+            Self::Gone { .. } => "gone",
+            Self::Compromise { .. } => "compromise",
+            Self::Adopt { .. } => "adopt",
+            Self::Decommission { .. } => "decommission",
+            Self::Bury => "bury",
+            Self::Edit(edit) => edit.verb(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What the engine listens to before it gives a version up.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::{Context, KeyId, Result, ServiceName, VersionId};
+
+/// What was counted for one version since it began to serve.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ArmCounts {
+    /// Requests that succeeded.
+    pub clean: u64,
+    /// Requests refused because of the key: invalid, revoked, expired.
+    pub auth_rejects: u64,
+    /// Requests refused because the key lacks a permission.
+    pub scope_rejects: u64,
+    /// Throttled requests.
+    pub throttled: u64,
+    /// Failures that say nothing about the key: server, network.
+    pub other_failures: u64,
+    /// How many consumers reported.
+    pub clients: u64,
+}
+
+impl ArmCounts {
+    /// Requests refused because of the key or its scope.
+    pub fn rejects(&self) -> u64 {
+        self.auth_rejects + self.scope_rejects
+    }
+}
+
+/// What was counted for the new version and, while both live, for the old one.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HealthReport {
+    /// The new version.
+    pub new: ArmCounts,
+    /// The old version, as a comparison.
+    pub old: Option<ArmCounts>,
+}
+
+impl HealthReport {
+    /// A report about the new version only.
+    #[must_use]
+    pub fn of(new: ArmCounts) -> Self {
+        Self { new, old: None }
+    }
+
+    /// Adds the old version.
+    #[must_use]
+    pub fn against(mut self, old: ArmCounts) -> Self {
+        self.old = Some(old);
+        self
+    }
+}
+
+/// Which versions a health report is about.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "callers build it")]
+pub struct HealthQuery {
+    /// The key.
+    pub key: KeyId,
+    /// The version that serves.
+    pub new: VersionId,
+    /// The version it replaced.
+    pub old: Option<VersionId>,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+/// How requests made with a version fare.
+#[async_trait]
+pub trait HealthSignal: fmt::Debug + Send + Sync {
+    /// What was counted.
+    ///
+    /// # Errors
+    /// Any kind; the gate is then insufficient.
+    async fn health(&self, cx: &Context, query: &HealthQuery) -> Result<HealthReport>;
+}
+
+/// When a version was last used at the issuer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller must handle every answer")]
+pub enum LastUse {
+    /// At this time, or later.
+    At(DateTime<Utc>),
+    /// Never, as far as the signal looks back.
+    Never,
+    /// The signal cannot say.
+    Unknown,
+}
+
+/// Whether a version is still used.
+#[async_trait]
+pub trait UsageSignal: fmt::Debug + Send + Sync {
+    /// When a version was last used.
+    ///
+    /// # Errors
+    /// Any kind; the gate is then insufficient.
+    async fn last_use(&self, cx: &Context, key: &KeyId, version: VersionId) -> Result<LastUse>;
+}
+
+/// Which consumer was last seen with which version.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "callers build it")]
+pub struct Adoption {
+    /// The service.
+    pub service: ServiceName,
+    /// One process of it.
+    pub instance: String,
+    /// The version it uses.
+    pub version: VersionId,
+    /// When it said so.
+    pub seen_at: DateTime<Utc>,
+}
+
+/// Which consumers use which version.
+#[async_trait]
+pub trait AdoptionSignal: fmt::Debug + Send + Sync {
+    /// All known consumers of a key.
+    ///
+    /// # Errors
+    /// Any kind; the gate is then insufficient.
+    async fn consumers(&self, cx: &Context, key: &KeyId) -> Result<Vec<Adoption>>;
+}
+
+/// A store's own ledger of adoption.
+#[async_trait]
+pub trait AdoptionLedger: AdoptionSignal {
+    /// Notes which version a consumer uses.
+    ///
+    /// # Errors
+    /// `Denied`, `Throttled`, `Unavailable`.
+    async fn note(&self, cx: &Context, key: &KeyId, adoption: &Adoption) -> Result<()>;
+}

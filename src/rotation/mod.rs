@@ -1,1 +1,31 @@
-//! rotation
+//! The playbook: replace a key without downtime, revoke on evidence, resume from anywhere.
+//!
+//! 1. **Create** a new key with the same scope ([`Rotator::start_or_resume`]).
+//! 2. **Deploy and validate** it: stored, probed several times in a row, then published.
+//! 3. **Monitor**: the health gate watches the new version for the soak and overlap windows.
+//! 4. **Revoke** the old key once the gate passes, and only then; "revoked" means seen dead.
+//!
+//! Every step is one transition of the record, journalled before and confirmed after its side
+//! effect. A process that dies between any two calls is followed by any other: it calls
+//! [`Rotator::start_or_resume`] and goes on.
+
+mod builder;
+mod commit;
+mod engine;
+mod error;
+mod gate;
+mod import;
+mod operator;
+mod plan;
+mod run;
+mod step;
+mod sweep;
+
+pub use builder::{Rotator, RotatorBuilder};
+pub(crate) use engine::Death;
+pub use error::{NeedsOperator, RotationError};
+pub use gate::{GatePolicy, Verdict};
+pub use plan::{Plan, PlannedStep};
+pub use run::RotationRun;
+pub use step::{RunReport, Step};
+pub use sweep::SweepReport;

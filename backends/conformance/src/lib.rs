@@ -1,1 +1,4 @@
 //! keyward-conformance
+#![forbid(unsafe_code)]
+
+pub mod strict;

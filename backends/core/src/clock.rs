@@ -23,7 +23,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
 /// The clock of this machine. Needs no runtime.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "a unit value that callers name")]
 pub struct SystemClock;
 
 #[async_trait]

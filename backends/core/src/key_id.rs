@@ -27,8 +27,10 @@ use crate::{Environment, Function, KeyName, NameError};
 /// ```
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct KeyId {
-    text: Arc<str>,
+pub struct KeyId(Arc<Parts>);
+
+struct Parts {
+    text: Box<str>,
     environment: Environment,
     function: Function,
     name: KeyName,
@@ -43,33 +45,33 @@ impl KeyId {
 
     /// The environment.
     pub fn environment(&self) -> &Environment {
-        &self.environment
+        &self.0.environment
     }
 
     /// What the key is for.
     pub fn function(&self) -> &Function {
-        &self.function
+        &self.0.function
     }
 
     /// The last part.
     pub fn name(&self) -> &KeyName {
-        &self.name
+        &self.0.name
     }
 
     /// The whole id as text.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The id under which page `number` of this key's older history is kept.
     #[must_use]
     pub fn history_page(&self, number: u32) -> Self {
-        Self::assemble(self.environment.clone(), self.function.clone(), self.name.clone(), Some(number))
+        Self::assemble(self.0.environment.clone(), self.0.function.clone(), self.0.name.clone(), Some(number))
     }
 
     /// The number of the history page this id names, if it names one.
     pub fn page(&self) -> Option<u32> {
-        self.page
+        self.0.page
     }
 
     fn assemble(environment: Environment, function: Function, name: KeyName, page: Option<u32>) -> Self {
@@ -77,7 +79,7 @@ impl KeyId {
             None => format!("{environment}/{function}/{name}"),
             Some(number) => format!("{environment}/{function}/{name}.h{number}"),
         };
-        Self { text: text.into(), environment, function, name, page }
+        Self(Arc::new(Parts { text: text.into(), environment, function, name, page }))
     }
 }
 
@@ -123,25 +125,25 @@ impl TryFrom<String> for KeyId {
 
 impl From<KeyId> for String {
     fn from(key: KeyId) -> Self {
-        key.text.as_ref().into()
+        key.as_str().to_owned()
     }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({})", self.text)
+        write!(f, "KeyId({self})")
     }
 }
 
 impl PartialEq for KeyId {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 
@@ -155,12 +157,12 @@ impl PartialOrd for KeyId {
 
 impl Ord for KeyId {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.text.cmp(&other.text)
+        self.as_str().cmp(other.as_str())
     }
 }
 
 impl Hash for KeyId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.as_str().hash(state);
     }
 }

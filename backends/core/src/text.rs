@@ -123,11 +123,22 @@ text_type!(
 impl Evidence {
     /// Evidence from words of our own: control characters become spaces, the end is cut to fit.
     pub fn lossy(text: &str) -> Self {
-        let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        while clean.len() > Self::MAX_LEN {
-            clean.pop();
-        }
-        let trimmed = clean.trim();
-        Self(if trimmed.is_empty() { "nothing was said".into() } else { trimmed.into() })
+        Self(cut(text, Self::MAX_LEN).into())
     }
+}
+
+impl Reason {
+    /// A reason from words of our own: control characters become spaces, the end is cut to fit.
+    pub fn lossy(text: &str) -> Self {
+        Self(cut(text, Self::MAX_LEN).into())
+    }
+}
+
+fn cut(text: &str, max: usize) -> String {
+    let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    while clean.len() > max {
+        clean.pop();
+    }
+    let trimmed = clean.trim();
+    if trimmed.is_empty() { "nothing was said".to_owned() } else { trimmed.to_owned() }
 }

@@ -25,10 +25,7 @@ pub struct ContextBuilder {
 impl ContextBuilder {
     /// Starts with the domain: a name for this use of the envelope, with a version, that no other use shares.
     pub fn new(domain: &str) -> Self {
-        Self {
-            bytes: Vec::with_capacity(256),
-        }
-        .field(DOMAIN, domain.as_bytes())
+        Self { bytes: Vec::with_capacity(256) }.field(DOMAIN, domain.as_bytes())
     }
 
     /// Adds a field of bytes.
@@ -54,8 +51,7 @@ impl ContextBuilder {
 
     fn field(mut self, kind: u8, value: &[u8]) -> Self {
         self.bytes.push(kind);
-        self.bytes
-            .extend_from_slice(&(value.len() as u64).to_be_bytes());
+        self.bytes.extend_from_slice(&(value.len() as u64).to_be_bytes());
         self.bytes.extend_from_slice(value);
         self
     }

@@ -29,9 +29,7 @@ pub const OVERHEAD: usize = HEADER + TAG;
 /// # Ok::<(), keyward_seal::SealError>(())
 /// ```
 pub fn seal(key: &SealKey, plaintext: &[u8], context: &[u8]) -> Result<Vec<u8>, SealError> {
-    let too_long = SealError::TooLong {
-        found: plaintext.len(),
-    };
+    let too_long = SealError::TooLong { found: plaintext.len() };
     let mut sealed = vec![0; sealed_len(plaintext.len()).ok_or(too_long)?];
     let (header, body) = sealed.split_at_mut(HEADER);
     let (salt, commitment) = header.split_at_mut(SALT);
@@ -117,11 +115,7 @@ pub const fn opened_len(sealed_len: usize) -> Option<usize> {
         return None;
     };
     let plaintext_len = full * CHUNK + last;
-    if plaintext_len as u64 >= MAX_PLAINTEXT {
-        None
-    } else {
-        Some(plaintext_len)
-    }
+    if plaintext_len as u64 >= MAX_PLAINTEXT { None } else { Some(plaintext_len) }
 }
 
 /// What one message is encrypted with: used once, for one salt.
@@ -133,13 +127,8 @@ struct Message {
 impl Message {
     fn new(key: &SealKey, salt: &[u8], context: &[u8]) -> Self {
         let mut derived = Zeroizing::new([0; KEY + NONCE + COMMITMENT]);
-        secret::expand(
-            key.secret(),
-            &[PREFIX, salt, context],
-            derived.as_mut_slice(),
-        );
-        let cipher =
-            Aes256Gcm::new_from_slice(&derived[..KEY]).expect("the slice has the length of a key");
+        secret::expand(key.secret(), &[PREFIX, salt, context], derived.as_mut_slice());
+        let cipher = Aes256Gcm::new_from_slice(&derived[..KEY]).expect("the slice has the length of a key");
         Self { cipher, derived }
     }
 

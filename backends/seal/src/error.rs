@@ -20,9 +20,7 @@ pub enum SealError {
     EmptyPassphrase,
 
     /// The machine could not give the memory that the key derivation asks for.
-    #[error(
-        "{memory_kib} KiB of memory for the key derivation are not available; free memory, then try again"
-    )]
+    #[error("{memory_kib} KiB of memory for the key derivation are not available; free memory, then try again")]
     KdfMemory {
         /// The memory asked for, in KiB.
         memory_kib: u32,
@@ -83,9 +81,7 @@ pub enum SealError {
     UnlockRejected,
 
     /// The slot wants another kind of unlock than was given.
-    #[error(
-        "the slot opens with {needed}, but {given} was given; bring {needed}, or use another slot"
-    )]
+    #[error("the slot opens with {needed}, but {given} was given; bring {needed}, or use another slot")]
     WrongUnlock {
         /// What the slot was made for.
         needed: SlotKind,
@@ -115,19 +111,15 @@ pub enum KeyFileProblem {
     Linked,
 
     /// The length is right, the content is not a key.
-    #[error(
-        "is not a keyward key file; it must be one line, `keyward-key-v1:` and 64 lower-case hex digits"
-    )]
+    #[error("is not a keyward key file; it must be one line, `keyward-key-v1:` and 64 lower-case hex digits")]
     Malformed,
 
-    /// There is nothing at the path.
-    #[error("does not exist; check the path, or create it with `KeyFile::create`")]
+    /// There is nothing at the path, or no directory to create it in.
+    #[error("does not exist, or its directory does not; check the path, or create the file with `KeyFile::create`")]
     Missing,
 
     /// A symbolic link, a directory, a pipe, a socket or a device.
-    #[error(
-        "is not a regular file; symbolic links are refused too, give the path of the file itself"
-    )]
+    #[error("is not a regular file; symbolic links are refused too, give the path of the file itself")]
     NotAFile,
 
     /// The group or everyone may read, write or run the file.
@@ -172,18 +164,14 @@ pub enum SlotProblem {
     },
 
     /// A key derivation function this version does not know.
-    #[error(
-        "it uses key derivation {found}, which this version does not know; use a newer version"
-    )]
+    #[error("it uses key derivation {found}, which this version does not know; use a newer version")]
     UnknownKdf {
         /// The number found.
         found: u8,
     },
 
     /// A kind of slot this version does not know.
-    #[error(
-        "it is of kind {found}, which this version does not know; use a newer version or another slot"
-    )]
+    #[error("it is of kind {found}, which this version does not know; use a newer version or another slot")]
     UnknownKind {
         /// The number found.
         found: u8,

@@ -20,18 +20,10 @@ pub struct KdfParams {
 
 impl KdfParams {
     /// What new slots get unless the caller decides otherwise: 64 MiB, 3 passes, 4 lanes.
-    pub const DEFAULT: Self = Self {
-        memory_kib: 64 * 1024,
-        passes: 3,
-        lanes: 4,
-    };
+    pub const DEFAULT: Self = Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
 
     /// The least that is accepted: 19 MiB, 2 passes, 1 lane.
-    pub const MINIMUM: Self = Self {
-        memory_kib: 19 * 1024,
-        passes: 2,
-        lanes: 1,
-    };
+    pub const MINIMUM: Self = Self { memory_kib: 19 * 1024, passes: 2, lanes: 1 };
 
     /// Takes 19 MiB to 1 GiB of memory, 2 to 16 passes, 1 to 16 lanes, and a product of memory and passes of at
     /// most 4 GiB (some ten seconds on a small machine). Nothing is allocated here or on refusal.
@@ -50,16 +42,8 @@ impl KdfParams {
         check("memory in KiB", memory_kib.into(), MEMORY_KIB)?;
         check("number of passes", passes.into(), PASSES)?;
         check("number of lanes", lanes.into(), LANES)?;
-        check(
-            "memory in KiB times passes",
-            u64::from(memory_kib) * u64::from(passes),
-            WORK_KIB,
-        )?;
-        Ok(Self {
-            memory_kib,
-            passes,
-            lanes,
-        })
+        check("memory in KiB times passes", u64::from(memory_kib) * u64::from(passes), WORK_KIB)?;
+        Ok(Self { memory_kib, passes, lanes })
     }
 
     /// The memory that is filled, in KiB.
@@ -105,10 +89,7 @@ impl KdfPolicy {
     /// A policy that writes `params` and reads everything within the limits of [`KdfParams`].
     #[must_use]
     pub const fn new(params: KdfParams) -> Self {
-        Self {
-            params,
-            max_memory_kib: None,
-        }
+        Self { params, max_memory_kib: None }
     }
 
     /// The cheapest policy: [`KdfParams::MINIMUM`]. For tests, and for machines with very little memory.
@@ -143,39 +124,22 @@ impl KdfPolicy {
             return Ok(());
         };
         let max = max.max(self.params.memory_kib);
-        check(
-            "memory in KiB",
-            found.memory_kib.into(),
-            *MEMORY_KIB.start()..=max.into(),
-        )
+        check("memory in KiB", found.memory_kib.into(), *MEMORY_KIB.start()..=max.into())
     }
 }
 
 /// Runs Argon2id. The memory is ours, so that it is wiped afterwards, and its allocation may fail.
-pub(crate) fn stretch(
-    passphrase: &Passphrase,
-    salt: &[u8; SALT],
-    params: KdfParams,
-) -> Result<Secret32, SealError> {
-    let memory = SealError::KdfMemory {
-        memory_kib: params.memory_kib,
-    };
+pub(crate) fn stretch(passphrase: &Passphrase, salt: &[u8; SALT], params: KdfParams) -> Result<Secret32, SealError> {
+    let memory = SealError::KdfMemory { memory_kib: params.memory_kib };
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, argon2_params(params));
     let count = argon2.params().block_count();
     let mut blocks = Zeroizing::new(Vec::new());
-    blocks
-        .try_reserve_exact(count)
-        .map_err(|_| memory.clone())?;
+    blocks.try_reserve_exact(count).map_err(|_| memory.clone())?;
     blocks.resize(count, Block::new());
 
     let mut key = Secret32::default();
     argon2
-        .hash_password_into_with_memory(
-            passphrase.expose(),
-            salt,
-            key.expose_secret_mut(),
-            blocks.as_mut_slice(),
-        )
+        .hash_password_into_with_memory(passphrase.expose(), salt, key.expose_secret_mut(), blocks.as_mut_slice())
         .map_err(|_| memory)?;
     Ok(key)
 }
@@ -186,15 +150,7 @@ fn argon2_params(params: KdfParams) -> Params {
 }
 
 fn check(what: &'static str, found: u64, allowed: RangeInclusive<u64>) -> Result<(), SealError> {
-    if allowed.contains(&found) {
-        Ok(())
-    } else {
-        Err(SealError::KdfRefused {
-            what,
-            found,
-            allowed,
-        })
-    }
+    if allowed.contains(&found) { Ok(()) } else { Err(SealError::KdfRefused { what, found, allowed }) }
 }
 
 /// The length of the salt of Argon2id.

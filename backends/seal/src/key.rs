@@ -82,10 +82,7 @@ impl SealKey {
     /// ```
     pub fn open_key(&self, sealed: &[u8], context: &[u8]) -> Result<Self, SealError> {
         let bytes = open(self, sealed, context)?;
-        let bytes = bytes
-            .as_slice()
-            .try_into()
-            .map_err(|_| SealError::Rejected)?;
+        let bytes = bytes.as_slice().try_into().map_err(|_| SealError::Rejected)?;
         Ok(Self::from_bytes(bytes))
     }
 

@@ -79,9 +79,7 @@ impl KeyFile {
     /// assert_eq!(missing, SealError::KeyFile { path, problem: KeyFileProblem::Missing });
     /// ```
     pub fn load(&self) -> Result<FileKey, SealError> {
-        self.read()
-            .map(FileKey)
-            .map_err(|problem| self.error(problem))
+        self.read().map(FileKey).map_err(|problem| self.error(problem))
     }
 
     /// The path given to [`at`](Self::at).
@@ -91,11 +89,8 @@ impl KeyFile {
     }
 
     fn read(&self) -> Result<Secret32, KeyFileProblem> {
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let mut file: File = rustix::fs::open(&self.path, flags, Mode::empty())
-            .map_err(open_problem)?
-            .into();
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let mut file: File = rustix::fs::open(&self.path, flags, Mode::empty()).map_err(open_problem)?.into();
         check(&file)?;
 
         // One byte more than a key file has, to see a file that grew after the check.
@@ -118,21 +113,15 @@ impl KeyFile {
             _ => Path::new("."),
         };
         // A temporary file has mode 0600 from the start.
-        let mut file = tempfile::Builder::new()
-            .prefix(".keyward-key-")
-            .tempfile_in(directory)?;
+        let mut file = tempfile::Builder::new().prefix(".keyward-key-").tempfile_in(directory)?;
         file.write_all(encode(key).as_slice())?;
         file.as_file().sync_all()?;
-        file.persist_noclobber(&self.path)
-            .map_err(|refused| refused.error)?;
+        file.persist_noclobber(&self.path).map_err(|refused| refused.error)?;
         File::open(directory)?.sync_all()
     }
 
     fn error(&self, problem: KeyFileProblem) -> SealError {
-        SealError::KeyFile {
-            path: self.path.clone(),
-            problem,
-        }
+        SealError::KeyFile { path: self.path.clone(), problem }
     }
 }
 
@@ -162,8 +151,7 @@ fn open_problem(error: Errno) -> KeyFileProblem {
 }
 
 fn check(file: &File) -> Result<(), KeyFileProblem> {
-    let stat = rustix::fs::fstat(file)
-        .map_err(|error| KeyFileProblem::Io(io::Error::from(error).kind()))?;
+    let stat = rustix::fs::fstat(file).map_err(|error| KeyFileProblem::Io(io::Error::from(error).kind()))?;
     let mode = Mode::from_raw_mode(stat.st_mode);
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(KeyFileProblem::NotAFile);
@@ -172,17 +160,13 @@ fn check(file: &File) -> Result<(), KeyFileProblem> {
         return Err(KeyFileProblem::ForeignOwner);
     }
     if mode.intersects(Mode::RWXG | Mode::RWXO) {
-        return Err(KeyFileProblem::NotPrivate {
-            mode: mode.bits() as u32,
-        });
+        return Err(KeyFileProblem::NotPrivate { mode: mode.bits() as u32 });
     }
     if stat.st_nlink != 1 {
         return Err(KeyFileProblem::Linked);
     }
     if stat.st_size != LENGTH as i64 {
-        return Err(KeyFileProblem::WrongLength {
-            found: stat.st_size as u64,
-        });
+        return Err(KeyFileProblem::WrongLength { found: stat.st_size as u64 });
     }
     Ok(())
 }
@@ -197,17 +181,12 @@ fn encode(key: &Secret32) -> Zeroizing<[u8; LENGTH]> {
 
 fn decode(text: &[u8]) -> Result<Secret32, KeyFileProblem> {
     if text.len() != LENGTH {
-        return Err(KeyFileProblem::WrongLength {
-            found: text.len() as u64,
-        });
+        return Err(KeyFileProblem::WrongLength { found: text.len() as u64 });
     }
-    let digits = text
-        .strip_prefix(HEADER)
-        .and_then(|rest| rest.strip_suffix(b"\n"))
-        .ok_or(KeyFileProblem::Malformed)?;
+    let digits =
+        text.strip_prefix(HEADER).and_then(|rest| rest.strip_suffix(b"\n")).ok_or(KeyFileProblem::Malformed)?;
     let mut key = Secret32::default();
-    base16ct::lower::decode(digits, key.expose_secret_mut())
-        .map_err(|_| KeyFileProblem::Malformed)?;
+    base16ct::lower::decode(digits, key.expose_secret_mut()).map_err(|_| KeyFileProblem::Malformed)?;
     Ok(key)
 }
 

@@ -70,11 +70,7 @@ impl MacKey {
     /// # Ok::<(), SealError>(())
     /// ```
     pub fn verify(&self, parts: &[&[u8]], tag: &[u8; 32]) -> Result<(), SealError> {
-        if bool::from(self.mac(parts).ct_eq(tag)) {
-            Ok(())
-        } else {
-            Err(SealError::Rejected)
-        }
+        if bool::from(self.mac(parts).ct_eq(tag)) { Ok(()) } else { Err(SealError::Rejected) }
     }
 
     pub(crate) fn from_secret(secret: &Secret32) -> Self {

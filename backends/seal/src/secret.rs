@@ -48,12 +48,7 @@ pub(crate) fn expand(key: &Secret32, info: &[&[u8]], out: &mut [u8]) {
 }
 
 /// HKDF with SHA-512, extract and expand. The input key material is the concatenation of its parts.
-pub(crate) fn extract(
-    salt: &[u8],
-    material: &[&Secret32],
-    purpose: &'static str,
-    info: &[u8],
-) -> Secret32 {
+pub(crate) fn extract(salt: &[u8], material: &[&Secret32], purpose: &'static str, info: &[u8]) -> Secret32 {
     let mut extract = HkdfExtract::<Sha512>::new(Some(salt));
     for part in material {
         extract.input_ikm(part.expose_secret());

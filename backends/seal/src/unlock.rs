@@ -50,9 +50,7 @@ impl Unlock {
 
     pub(crate) fn passphrase(&self) -> Option<&Passphrase> {
         match self {
-            Self::Passphrase(passphrase) | Self::KeyFileAndPassphrase { passphrase, .. } => {
-                Some(passphrase)
-            }
+            Self::Passphrase(passphrase) | Self::KeyFileAndPassphrase { passphrase, .. } => Some(passphrase),
             Self::KeyFile(_) => None,
         }
     }
@@ -72,10 +70,7 @@ impl From<Passphrase> for Unlock {
 
 impl From<(KeyFile, Passphrase)> for Unlock {
     fn from((key_file, passphrase): (KeyFile, Passphrase)) -> Self {
-        Self::KeyFileAndPassphrase {
-            key_file,
-            passphrase,
-        }
+        Self::KeyFileAndPassphrase { key_file, passphrase }
     }
 }
 

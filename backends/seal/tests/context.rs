@@ -72,18 +72,9 @@ fn every_bit_of_a_tag_counts() {
 fn fingerprints_depend_on_the_inventory() {
     let (one, other) = (RootKey::from_bytes(&[1; 32]), RootKey::from_bytes(&[2; 32]));
     let fingerprint = InventoryKey::derive_from(&one).fingerprint(b"sk_live_1");
-    assert_eq!(
-        fingerprint,
-        InventoryKey::derive_from(&one).fingerprint(b"sk_live_1")
-    );
-    assert_ne!(
-        fingerprint,
-        InventoryKey::derive_from(&other).fingerprint(b"sk_live_1")
-    );
-    assert_ne!(
-        fingerprint,
-        InventoryKey::from_bytes(&[1; 32]).fingerprint(b"sk_live_1")
-    );
+    assert_eq!(fingerprint, InventoryKey::derive_from(&one).fingerprint(b"sk_live_1"));
+    assert_ne!(fingerprint, InventoryKey::derive_from(&other).fingerprint(b"sk_live_1"));
+    assert_ne!(fingerprint, InventoryKey::from_bytes(&[1; 32]).fingerprint(b"sk_live_1"));
 }
 
 fn fields() -> impl Strategy<Value = Vec<Field>> {
@@ -112,8 +103,7 @@ fn decode(mut bytes: &[u8]) -> Option<(String, Vec<Field>)> {
     let mut fields = Vec::new();
     while let Some((kind, rest)) = bytes.split_first() {
         let (length, rest) = rest.split_first_chunk()?;
-        let (value, rest) =
-            rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
+        let (value, rest) = rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;
         bytes = rest;
         match kind {
             0 => domain = Some(String::from_utf8(value.to_vec()).ok()?),

@@ -9,17 +9,16 @@ const CONTEXT: &[u8] = b"keyward-seal/test";
 #[test]
 fn every_bit_flip_of_a_thousand_records_is_rejected() {
     let key = SealKey::generate().unwrap();
-    let (mut opened, mut flips) = (0, 0);
-    for record in 0..1000 {
-        // Most records are short and some have up to 600 bytes, to bound the time.
-        let length = 600 * (record * record * record) / (999 * 999 * 999);
-        let mut sealed = seal(&key, &plaintext(length), CONTEXT).unwrap();
-        flips += reject_every_flip(&key, &mut sealed, 1);
-        opened += usize::from(open(&key, &sealed, CONTEXT).is_ok());
-    }
-    // The negative control: what was flipped back opens.
-    assert_eq!(opened, 1000);
-    assert!(flips > 1000 * 8 * OVERHEAD, "{flips}");
+    let halves = std::thread::scope(|scope| {
+        let start = |half: usize| {
+            let key = &key;
+            scope.spawn(move || (half..1000).step_by(2).map(|record| flip_record(key, record)).collect::<Vec<_>>())
+        };
+        [start(0), start(1)].map(|half| half.join().expect("no bit flip was accepted"))
+    });
+    let flips = halves.concat();
+    assert_eq!(flips.len(), 1000);
+    assert!(flips.iter().all(|&count| count >= 8 * OVERHEAD), "every record has its flips");
 }
 
 #[test]
@@ -29,9 +28,7 @@ fn bit_flips_around_the_chunk_boundaries_are_rejected() {
         let mut sealed = seal(&key, &plaintext(length), CONTEXT).unwrap();
         assert!(reject_every_flip(&key, &mut sealed, 1009) > 100);
         // Every tag, bit by bit.
-        let ends = (1..=length / CHUNK)
-            .map(|n| 56 + n * (CHUNK + 16))
-            .chain([sealed.len()]);
+        let ends = (1..=length / CHUNK).map(|n| 56 + n * (CHUNK + 16)).chain([sealed.len()]);
         for end in ends {
             for at in end - 16..end {
                 for bit in 0..8 {
@@ -52,10 +49,7 @@ fn truncation_and_extension_at_every_length_are_rejected() {
         let sealed = seal(&key, &plaintext(length), CONTEXT).unwrap();
         // Around every boundary, and everywhere for short envelopes.
         let step = if sealed.len() < 1000 { 1 } else { 97 };
-        for cut in (0..sealed.len())
-            .step_by(step)
-            .chain(sealed.len() - 40..sealed.len())
-        {
+        for cut in (0..sealed.len()).step_by(step).chain(sealed.len() - 40..sealed.len()) {
             rejected(&key, &sealed[..cut]);
         }
         for extra in (1..40).chain([CHUNK - 1, CHUNK, CHUNK + 16, 2 * CHUNK]) {
@@ -74,9 +68,7 @@ fn chunks_in_another_order_are_rejected() {
     let chunk = |n: usize| 56 + n * (CHUNK + 16)..56 + (n + 1) * (CHUNK + 16);
     let build = |order: &[usize], last: bool| {
         let mut bytes = sealed[..56].to_vec();
-        order
-            .iter()
-            .for_each(|&n| bytes.extend_from_slice(&sealed[chunk(n)]));
+        order.iter().for_each(|&n| bytes.extend_from_slice(&sealed[chunk(n)]));
         if last {
             bytes.extend_from_slice(&sealed[chunk(3).start..]);
         }
@@ -104,24 +96,13 @@ fn another_key_or_context_is_rejected() {
     let sealed = seal(&key, b"material", CONTEXT).unwrap();
     rejected(&other, &sealed);
     rejected(&key.derive(b""), &sealed);
-    for context in [
-        &b""[..],
-        &CONTEXT[1..],
-        &CONTEXT[..5],
-        b"keyward-seal/test\0",
-    ] {
-        assert_eq!(
-            open(&key, &sealed, context).unwrap_err(),
-            SealError::Rejected
-        );
+    for context in [&b""[..], &CONTEXT[1..], &CONTEXT[..5], b"keyward-seal/test\0"] {
+        assert_eq!(open(&key, &sealed, context).unwrap_err(), SealError::Rejected);
     }
     // The end of the salt must not pass for the beginning of the context.
     let mut shifted = sealed.clone();
     shifted[23] = CONTEXT[0];
-    assert_eq!(
-        open(&key, &shifted, &CONTEXT[1..]).unwrap_err(),
-        SealError::Rejected
-    );
+    assert_eq!(open(&key, &shifted, &CONTEXT[1..]).unwrap_err(), SealError::Rejected);
     assert!(open(&key, &sealed, CONTEXT).is_ok());
 }
 
@@ -133,16 +114,10 @@ fn a_key_is_opened_only_where_a_key_was_sealed() {
     let again = outer.open_key(&sealed, b"epoch 1").unwrap();
     assert!(open(&again, &seal(&inner, b"material", b"").unwrap(), b"").is_ok());
 
-    assert_eq!(
-        outer.open_key(&sealed, b"epoch 2").unwrap_err(),
-        SealError::Rejected
-    );
+    assert_eq!(outer.open_key(&sealed, b"epoch 2").unwrap_err(), SealError::Rejected);
     for length in [0, 31, 33] {
         let sealed = seal(&outer, &plaintext(length), b"epoch 1").unwrap();
-        assert_eq!(
-            outer.open_key(&sealed, b"epoch 1").unwrap_err(),
-            SealError::Rejected
-        );
+        assert_eq!(outer.open_key(&sealed, b"epoch 1").unwrap_err(), SealError::Rejected);
     }
 }
 
@@ -167,20 +142,13 @@ fn lengths() {
     assert_eq!(sealed_len(0), Some(OVERHEAD));
     assert_eq!(sealed_len(CHUNK - 1), Some(CHUNK - 1 + OVERHEAD));
     assert_eq!(sealed_len(CHUNK), Some(CHUNK + OVERHEAD + 16));
-    assert_eq!(
-        sealed_len((1 << 52) - 1),
-        Some((1 << 52) - 1 + 56 + (1 << 38) * 16)
-    );
+    assert_eq!(sealed_len((1 << 52) - 1), Some((1 << 52) - 1 + 56 + (1 << 38) * 16));
     assert_eq!(sealed_len(1 << 52), None);
     assert_eq!(sealed_len(usize::MAX), None);
     assert_eq!(opened_len(0), None);
     assert_eq!(opened_len(56), None);
     assert_eq!(opened_len(OVERHEAD + CHUNK), None, "the last chunk is full");
-    assert_eq!(
-        opened_len(OVERHEAD + CHUNK + 1),
-        None,
-        "the last tag is cut off"
-    );
+    assert_eq!(opened_len(OVERHEAD + CHUNK + 1), None, "the last tag is cut off");
     assert_eq!(opened_len(OVERHEAD + CHUNK + 16), Some(CHUNK));
     assert_eq!(opened_len(usize::MAX), None);
     let lengths = (0..3 * CHUNK + 3).chain((1 << 52) - 3 * CHUNK..1 << 52);
@@ -212,6 +180,16 @@ proptest! {
     }
 }
 
+/// Seals a record, flips each of its bits, and opens it afterwards: the negative control.
+fn flip_record(key: &SealKey, record: usize) -> usize {
+    // Up to 600 bytes; most records are short, to bound the time.
+    let length = 600 * record.pow(4) / 999_usize.pow(4);
+    let mut sealed = seal(key, &plaintext(length), CONTEXT).expect("sealed");
+    let flips = reject_every_flip(key, &mut sealed, 1);
+    assert!(*open(key, &sealed, CONTEXT).expect("opens") == plaintext(length));
+    flips
+}
+
 /// Flips every `step`-th bit, one at a time, and says how many there were.
 fn reject_every_flip(key: &SealKey, sealed: &mut [u8], step: usize) -> usize {
     let bits = (0..sealed.len() * 8).step_by(step);
@@ -226,10 +204,7 @@ fn reject_every_flip(key: &SealKey, sealed: &mut [u8], step: usize) -> usize {
 
 #[track_caller]
 fn rejected(key: &SealKey, sealed: &[u8]) {
-    assert!(matches!(
-        open(key, sealed, CONTEXT),
-        Err(SealError::Rejected)
-    ));
+    assert!(matches!(open(key, sealed, CONTEXT), Err(SealError::Rejected)));
 }
 
 fn plaintext(length: usize) -> Vec<u8> {

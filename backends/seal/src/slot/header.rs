@@ -25,37 +25,21 @@ struct Stretch {
 impl Header {
     pub(super) fn new(kind: SlotKind, policy: &KdfPolicy) -> Result<Self, SealError> {
         if !kind.needs_passphrase() {
-            return Ok(Self {
-                kind,
-                stretch: None,
-            });
+            return Ok(Self { kind, stretch: None });
         }
         let mut salt = [0; kdf::SALT];
         secret::fill_random(&mut salt)?;
-        Ok(Self {
-            kind,
-            stretch: Some(Stretch {
-                params: policy.params(),
-                salt,
-            }),
-        })
+        Ok(Self { kind, stretch: Some(Stretch { params: policy.params(), salt }) })
     }
 
     pub(super) fn params(&self) -> Option<KdfParams> {
         self.stretch.as_ref().map(|stretch| stretch.params)
     }
 
-    pub(super) fn seal(
-        &self,
-        store_id: &[u8; 16],
-        root: &RootKey,
-        unlock: &Unlock,
-    ) -> Result<[u8; SEALED], SealError> {
+    pub(super) fn seal(&self, store_id: &[u8; 16], root: &RootKey, unlock: &Unlock) -> Result<[u8; SEALED], SealError> {
         let kek = self.kek(store_id, unlock)?;
         let sealed = kek.seal_key(root.as_seal_key(), &self.context(store_id))?;
-        Ok(sealed
-            .try_into()
-            .expect("a sealed key always has the same length"))
+        Ok(sealed.try_into().expect("a sealed key always has the same length"))
     }
 
     pub(super) fn open(
@@ -65,9 +49,7 @@ impl Header {
         unlock: &Unlock,
     ) -> Result<RootKey, SealError> {
         let kek = self.kek(store_id, unlock)?;
-        let root = kek
-            .open_key(sealed, &self.context(store_id))
-            .map_err(|_| SealError::UnlockRejected)?;
+        let root = kek.open_key(sealed, &self.context(store_id)).map_err(|_| SealError::UnlockRejected)?;
         Ok(RootKey::from_seal_key(root))
     }
 
@@ -80,27 +62,17 @@ impl Header {
         // The file first: a missing one is cheap to find out.
         let file_key = unlock.key_file().map(|file| file.load()).transpose()?;
         let stretched = match (&self.stretch, unlock.passphrase()) {
-            (Some(stretch), Some(passphrase)) => {
-                Some(kdf::stretch(passphrase, &stretch.salt, stretch.params)?)
-            }
+            (Some(stretch), Some(passphrase)) => Some(kdf::stretch(passphrase, &stretch.salt, stretch.params)?),
             _ => None,
         };
         let mut material = Vec::with_capacity(2);
         material.extend(stretched.as_ref());
         material.extend(file_key.as_ref().map(|key| key.secret()));
-        Ok(SealKey::from_secret(secret::extract(
-            store_id,
-            &material,
-            "kek",
-            &[code(self.kind)],
-        )))
+        Ok(SealKey::from_secret(secret::extract(store_id, &material, "kek", &[code(self.kind)])))
     }
 
     fn context(&self, store_id: &[u8; 16]) -> Vec<u8> {
-        ContextBuilder::new("keyward-seal/slot/v1")
-            .bytes(store_id)
-            .bytes(&self.encode())
-            .finish()
+        ContextBuilder::new("keyward-seal/slot/v1").bytes(store_id).bytes(&self.encode()).finish()
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -127,11 +99,7 @@ impl Header {
         }
         let [found] = reader.take()?;
         let kind = kind(found).ok_or(SlotProblem::UnknownKind { found })?;
-        let stretch = if kind.needs_passphrase() {
-            Some(Stretch::decode(reader)?)
-        } else {
-            None
-        };
+        let stretch = if kind.needs_passphrase() { Some(Stretch::decode(reader)?) } else { None };
         Ok(Self { kind, stretch })
     }
 }
@@ -144,10 +112,7 @@ impl Stretch {
         }
         let [memory_kib, passes, lanes] = [reader.number()?, reader.number()?, reader.number()?];
         let salt = reader.take()?;
-        Ok(Self {
-            params: KdfParams::new(memory_kib, passes, lanes)?,
-            salt,
-        })
+        Ok(Self { params: KdfParams::new(memory_kib, passes, lanes)?, salt })
     }
 }
 
@@ -169,10 +134,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], SlotProblem> {
         let needed = self.at + N;
-        let truncated = SlotProblem::Truncated {
-            needed,
-            found: self.all.len(),
-        };
+        let truncated = SlotProblem::Truncated { needed, found: self.all.len() };
         let field = self.all[self.at..].first_chunk().ok_or(truncated)?;
         self.at = needed;
         Ok(*field)

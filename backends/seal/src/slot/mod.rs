@@ -43,12 +43,7 @@ impl Slot {
     /// let root = Slot::decode(&bytes)?.open(&store_id, &unlock, &policy)?;
     /// # Ok::<(), SealError>(())
     /// ```
-    pub fn create(
-        store_id: &[u8; 16],
-        root: &RootKey,
-        unlock: &Unlock,
-        policy: &KdfPolicy,
-    ) -> Result<Self, SealError> {
+    pub fn create(store_id: &[u8; 16], root: &RootKey, unlock: &Unlock, policy: &KdfPolicy) -> Result<Self, SealError> {
         let header = Header::new(unlock.kind(), policy)?;
         let sealed = header.seal(store_id, root, unlock)?;
         Ok(Self { header, sealed })
@@ -74,12 +69,7 @@ impl Slot {
     /// assert_eq!(slot.open(&[8; 16], &unlock, &policy).unwrap_err(), SealError::UnlockRejected);
     /// # Ok::<(), SealError>(())
     /// ```
-    pub fn open(
-        &self,
-        store_id: &[u8; 16],
-        unlock: &Unlock,
-        policy: &KdfPolicy,
-    ) -> Result<RootKey, SealError> {
+    pub fn open(&self, store_id: &[u8; 16], unlock: &Unlock, policy: &KdfPolicy) -> Result<RootKey, SealError> {
         if let Some(params) = self.kdf() {
             policy.check(params)?;
         }
@@ -160,9 +150,6 @@ impl Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot")
-            .field("kind", &self.kind())
-            .field("kdf", &self.kdf())
-            .finish_non_exhaustive()
+        f.debug_struct("Slot").field("kind", &self.kind()).field("kdf", &self.kdf()).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,89 @@
+//! Opening a store: closed at each step until the next one holds. Nothing is written before the last.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use keyward_core::{Actor, AuditAction, AuditEvent, Context, Reason};
+use keyward_seal::{InventoryKey, Unlock};
+
+use super::connect::{bound, connect, keep_log_on_close};
+use super::header::Header;
+use super::index::Index;
+use super::place::Place;
+use super::rows::Seen;
+use super::{Store, audit, schema};
+use crate::config::{Audit, FileBuilder};
+use crate::error::{Fault, FileError};
+use crate::info::{SlotInfo, StoreInfo};
+
+impl Store {
+    /// Opens the store at `path` with `unlock`.
+    pub(super) fn open(path: &Path, settings: FileBuilder, unlock: &Unlock) -> Result<Self, FileError> {
+        let place = Place::of(path)?;
+        place.check()?;
+        let conn = connect(&place, &settings)?;
+        schema::check(&conn, &place.shown)?;
+        let refuse = |fault| FileError::from_fault(&place.shown, fault);
+        let header = Header::read(&conn).map_err(refuse)?;
+        let (root, keys) = header.unlock(unlock, &settings.kdf).map_err(refuse)?;
+
+        let mut store = Self { conn, keys, root, seen: RefCell::default(), index: Index::default(), place, settings };
+        store.admit().map_err(|fault| FileError::from_fault(&store.place.shown, fault))?;
+        Ok(store)
+    }
+
+    /// Checks the state of the store and the end of its log, then logs that it was opened.
+    fn admit(&mut self) -> Result<(), Fault> {
+        let cx = context(&self.settings, "the store was opened").within(self.settings.busy_timeout);
+        audit::check_end(&self.reading(&cx)?)?;
+        keep_log_on_close(&self.conn, false)?;
+        bound(&self.conn, self.settings.max_bytes)?;
+        let opened = event(AuditAction::Open, &self.settings, "the store was opened");
+        match self.append(&cx, &opened) {
+            Err(fault) if self.settings.audit == Audit::Strict || fault.is_tampering() => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn inventory_key(&self) -> InventoryKey {
+        InventoryKey::derive_from(&self.root)
+    }
+
+    pub(crate) fn info(&mut self, cx: &Context) -> Result<StoreInfo, Fault> {
+        let reading = self.reading(cx)?;
+        let state = reading.state()?;
+        let slots = Header::read(&reading.tx)?.slots()?;
+        let [records, keys_with_material, material] = state.rows;
+        Ok(StoreInfo {
+            path: self.place.shown.clone(),
+            format: StoreInfo::FORMAT,
+            store_id: format!("{:032x}", u128::from_be_bytes(self.keys.store)),
+            journal_mode: "write-ahead log, every commit synced",
+            slots: slots.iter().map(|slot| SlotInfo::new(slot.kind(), slot.kdf())).collect(),
+            epoch: self.keys.primary,
+            records,
+            keys_with_material,
+            material,
+            audit_entries: state.entries,
+            counter: state.counter,
+            freshness: StoreInfo::FRESHNESS,
+        })
+    }
+}
+
+/// An event of this library's own, by whoever opens the store.
+pub(super) fn event(action: AuditAction, settings: &FileBuilder, reason: &'static str) -> AuditEvent {
+    AuditEvent::new(action, &context(settings, reason))
+}
+
+fn context(settings: &FileBuilder, reason: &'static str) -> Context {
+    let actor = settings.actor.clone().unwrap_or_else(|| parsed::<Actor>("keyward"));
+    Context::by(actor, parsed::<Reason>(reason))
+}
+
+fn parsed<T: std::str::FromStr>(text: &'static str) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    text.parse().expect("the text is a constant of this file and short, plain and trimmed")
+}

@@ -1,0 +1,158 @@
+//! The owner thread of a store, and the handle to it. Keeps SQLite and Argon2 off the threads of any runtime, and
+//! needs none.
+
+use std::future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+
+use async_channel::{Receiver, Sender};
+use futures_lite::future::or;
+use keyward_core::{Clock, Context, Error, ErrorKind, Operation, Result, SystemClock};
+use keyward_seal::{InventoryKey, Unlock};
+
+use super::{Store, create};
+use crate::config::FileBuilder;
+use crate::error::{Fault, FileError, NAME};
+
+/// How many calls may wait for the thread before callers wait to be let in.
+const QUEUE: usize = 64;
+
+type Job = Box<dyn FnOnce(&mut Store) + Send>;
+
+/// Which door a store is entered by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entrance {
+    Create,
+    Open,
+}
+
+/// A handle to an open store. The last one to go closes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle(Arc<Owner>);
+
+#[derive(Debug)]
+struct Owner {
+    path: PathBuf,
+    jobs: Sender<Job>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Starts the thread and lets it create or open the store.
+    pub(crate) async fn start(
+        settings: FileBuilder,
+        path: PathBuf,
+        unlock: Unlock,
+        entrance: Entrance,
+    ) -> Result<Self, FileError> {
+        let (jobs, queue) = async_channel::bounded(QUEUE);
+        let (ready, opened) = async_channel::bounded(1);
+        let shown = path.clone();
+        let body = move || {
+            let entered = match entrance {
+                Entrance::Create => create::create(&path, &settings, &unlock),
+                Entrance::Open => Ok(()),
+            };
+            match entered.and_then(|()| Store::open(&path, settings, &unlock)) {
+                Ok(store) => {
+                    // Nobody waits any more if the caller gave up; the queue then ends at once.
+                    ready.try_send(Ok(())).ok();
+                    serve(store, &queue);
+                }
+                Err(error) => drop(ready.try_send(Err(error))),
+            }
+        };
+        let thread = Builder::new().name("keyward-file".to_owned()).spawn(body);
+        let thread = thread.map_err(|error| FileError::io(&shown, &error))?;
+        let owner = Owner { path: shown, jobs, thread: Some(thread) };
+        match opened.recv().await {
+            Ok(answer) => answer.map(|()| Self(Arc::new(owner))),
+            Err(_) => Err(FileError::Io { path: owner.path.clone(), kind: std::io::ErrorKind::Other }),
+        }
+    }
+
+    /// The path the store was opened under.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0.path
+    }
+
+    /// Runs `work` on the store. Given up before it began, it is not done; once begun, it is done whole.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        cx: &Context,
+        operation: Operation,
+        work: impl FnOnce(&mut Store) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        if cx.is_expired() {
+            return Err(Fault::Deadline.into_error(operation));
+        }
+        let claim = Claim::default();
+        let (answer, waiting) = async_channel::bounded(1);
+        let (theirs, deadline) = (claim.clone(), cx.clone());
+        let job: Job = Box::new(move |store| {
+            if deadline.is_expired() || !theirs.take() {
+                return;
+            }
+            // Nobody waits any more if the future was dropped; the work is done all the same.
+            answer.try_send(work(store)).ok();
+        });
+        let served = async {
+            if self.0.jobs.send(job).await.is_err() {
+                return Err(stopped(ErrorKind::Unavailable, operation));
+            }
+            match waiting.recv().await {
+                Ok(answer) => answer.map_err(|fault| fault.into_error(operation)),
+                Err(_) if claim.take() => Err(Fault::Deadline.into_error(operation)),
+                Err(_) => Err(stopped(ErrorKind::Unknown, operation)),
+            }
+        };
+        let given_up = async {
+            SystemClock::default().sleep(cx.remaining()).await;
+            if !claim.take() {
+                // It has begun, and is bounded by the deadline itself: the answer is near.
+                future::pending::<()>().await;
+            }
+            Err(Fault::Deadline.into_error(operation))
+        };
+        or(served, given_up).await
+    }
+}
+
+/// The key behind fingerprints.
+pub(crate) async fn inventory_key(_: &Handle) -> Option<InventoryKey> {
+    None
+}
+
+impl Drop for Owner {
+    /// Waits for the thread, so that the files are closed when this returns.
+    fn drop(&mut self) {
+        self.jobs.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic on the thread was answered with `Unknown` to whoever waited.
+            thread.join().ok();
+        }
+    }
+}
+
+/// The right to do, or to call off, one piece of work: whoever takes it first has it. Dropping the caller's future
+/// calls the work off unless it has begun.
+#[derive(Clone, Debug, Default)]
+struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+fn serve(mut store: Store, queue: &Receiver<Job>) {
+    while let Ok(job) = queue.recv_blocking() {
+        job(&mut store);
+    }
+}
+
+fn stopped(kind: ErrorKind, operation: Operation) -> Error {
+    Error::new(kind, operation, NAME).with_detail("the thread of the store has stopped; open the store again")
+}

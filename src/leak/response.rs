@@ -1,0 +1,282 @@
+//! The resumable answer to one leaked version.
+
+use std::time::Duration;
+
+use keyward_core::{
+    AuditAction, AuditEvent, Context, IncidentId, IncidentState, KeyId, KeyRecord, Reason, RunKind, RunPhase,
+    SecretBackend, SecretBackendExt, Stamped, Transition, VersionId, VersionState,
+};
+
+use super::report::{IncidentReport, LeakReport};
+use crate::rotation::{Death, NeedsOperator, RotationError, RotationRun, Rotator, Step};
+
+/// What one step of a response did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LeakStep {
+    /// The pointer was moved away from the leaked version, or that was tried once.
+    Fenced {
+        /// What became of it.
+        outcome: String,
+    },
+    /// The leaked version was seen dead: the exposure window has an end.
+    Revoked {
+        /// The version.
+        version: VersionId,
+    },
+    /// The issuer did not confirm the revoke yet; the replacement goes on and it is tried again.
+    RevokeUnconfirmed {
+        /// Why.
+        why: String,
+    },
+    /// The replacement made a step.
+    Replacing(Step),
+    /// Nothing to do for now: step again after at most this long.
+    Wait {
+        /// How long.
+        at_most: Duration,
+        /// What is waited for.
+        why: String,
+    },
+    /// A person must decide or do something.
+    NeedsOperator(NeedsOperator),
+    /// Revoked and replaced. The exposure window waits to be reviewed.
+    AwaitingReview(IncidentReport),
+}
+
+/// Why a response cannot go on. The same call may be repeated.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeakError {
+    /// The report names nothing the record knows. It was noted; nothing was rotated on a guess.
+    #[error("{key}: the report matches no version of the key; check which key leaked (nothing was changed)")]
+    Unmatched {
+        /// The key.
+        key: KeyId,
+    },
+    /// The record knows no such incident.
+    #[error("{key}: no incident {incident}; it may have moved to a history page")]
+    NoIncident {
+        /// The key.
+        key: KeyId,
+        /// The incident.
+        incident: IncidentId,
+    },
+    /// The replacement or the store failed.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+}
+
+impl From<keyward_core::Error> for LeakError {
+    fn from(error: keyward_core::Error) -> Self {
+        Self::Rotation(error.into())
+    }
+}
+
+/// The answer to one leaked version, in the hands of one process. Dropping it loses nothing.
+#[derive(Debug)]
+pub struct LeakResponse<'a, B> {
+    rotator: &'a Rotator<B>,
+    key: KeyId,
+    incident: IncidentId,
+    reason: Reason,
+    run: Option<RotationRun<'a, B>>,
+    fence_tried: bool,
+    unconfirmed: Option<Unconfirmed>,
+}
+
+/// Why the leaked version is not seen dead yet.
+#[derive(Debug)]
+enum Unconfirmed {
+    Pending(String),
+    Operator(NeedsOperator),
+}
+
+impl<'a, B: SecretBackend> LeakResponse<'a, B> {
+    /// Writes the leak into the record and condemns the version, in one swap. A repeated report
+    /// finds the incident that is open and can only widen its window.
+    ///
+    /// # Errors
+    /// [`LeakError::Unmatched`] when the report names no known version; a failing store.
+    pub async fn open(rotator: &'a Rotator<B>, report: &LeakReport) -> Result<Self, LeakError> {
+        let reason = reason_of(report);
+        let cx = rotator.context(&reason);
+        let backend = rotator.backend();
+        for _ in 0..8 {
+            let read = backend.load_existing(&cx, &report.key).await?;
+            let Some(version) = report.find(&read.value) else {
+                note_unmatched(backend, &cx, report).await?;
+                return Err(LeakError::Unmatched { key: report.key.clone() });
+            };
+            let known = read.value.version(version).and_then(|v| v.compromised.as_ref());
+            let incident = known.map_or_else(IncidentId::generate, |c| c.incident);
+            let compromise = Transition::Compromise {
+                version,
+                incident,
+                exposed_from: report.exposed_from,
+                source: report.source.clone(),
+                publication: keyward_core::PublicationId::generate(),
+            };
+            if rotator.stored(&cx, &read, &compromise).await?.is_some() {
+                return Ok(Self::of(rotator, report.key.clone(), incident, reason));
+            }
+        }
+        Err(RotationError::Contended { key: report.key.clone() }.into())
+    }
+
+    /// Goes on with an incident, whoever opened it.
+    ///
+    /// # Errors
+    /// [`LeakError::NoIncident`] when the record does not know it; a failing store.
+    pub async fn resume(rotator: &'a Rotator<B>, key: &KeyId, incident: IncidentId) -> Result<Self, LeakError> {
+        let reason = Reason::lossy("resume the answer to a leak");
+        let response = Self::of(rotator, key.clone(), incident, reason);
+        let read = rotator.backend().load_existing(&response.context(), key).await?;
+        response.find(&read.value)?;
+        Ok(response)
+    }
+
+    /// The incident.
+    pub fn incident(&self) -> IncidentId {
+        self.incident
+    }
+
+    /// Makes one step.
+    ///
+    /// # Errors
+    /// [`LeakError`]; everything done so far stays done and the step may be repeated.
+    pub async fn step(&mut self) -> Result<LeakStep, LeakError> {
+        let cx = self.context();
+        let read = self.rotator.backend().load_existing(&cx, &self.key).await?;
+        let incident = self.find(&read.value)?.clone();
+        if incident.state == IncidentState::AwaitingReview {
+            return Ok(LeakStep::AwaitingReview(IncidentReport::of(&read.value, &incident)));
+        }
+        if !self.fence_tried && pointer_in_flight(&read.value) {
+            return Ok(self.fence().await);
+        }
+        let condemned = read.value.version(incident.version).is_some_and(|v| v.state == VersionState::RevokePending);
+        if condemned && self.unconfirmed.is_none() {
+            return self.revoke(&cx, &read, incident.version).await;
+        }
+        self.replace(&read.value).await
+    }
+
+    /// Steps until the incident awaits its review, waiting on the rotator's clock in between.
+    ///
+    /// # Errors
+    /// [`RotationError::NeedsOperator`] when a person is needed, otherwise the first error.
+    pub async fn run_to_review(&mut self) -> Result<IncidentReport, LeakError> {
+        loop {
+            match self.step().await? {
+                LeakStep::AwaitingReview(report) => return Ok(report),
+                LeakStep::NeedsOperator(what) => return Err(RotationError::from(what).into()),
+                LeakStep::Wait { at_most, .. } => self.rotator.clock().sleep(at_most).await,
+                _ => {}
+            }
+        }
+    }
+
+    fn of(rotator: &'a Rotator<B>, key: KeyId, incident: IncidentId, reason: Reason) -> Self {
+        Self { rotator, key, incident, reason, run: None, fence_tried: false, unconfirmed: None }
+    }
+
+    fn context(&self) -> Context {
+        self.rotator.context(&self.reason)
+    }
+
+    fn find<'r>(&self, record: &'r KeyRecord) -> Result<&'r keyward_core::Incident, LeakError> {
+        let missing = || LeakError::NoIncident { key: self.key.clone(), incident: self.incident };
+        record.incidents().iter().find(|i| i.id == self.incident).ok_or_else(missing)
+    }
+
+    /// One call to get the pointer away from the leaked version; a dead key hurts less than a live
+    /// leaked one, so whatever comes of it the revoke is next.
+    async fn fence(&mut self) -> LeakStep {
+        self.fence_tried = true;
+        let outcome = match self.step_run().await {
+            Ok(step) => step.to_string(),
+            Err(error) => format!("not fenced ({error}); revoking all the same"),
+        };
+        LeakStep::Fenced { outcome }
+    }
+
+    async fn revoke(
+        &mut self,
+        cx: &Context,
+        read: &Stamped<KeyRecord>,
+        version: VersionId,
+    ) -> Result<LeakStep, LeakError> {
+        let unconfirmed = match self.rotator.kill(cx, read, version).await {
+            Ok(Death::Stored(_, Step::Revoked { version })) => return Ok(LeakStep::Revoked { version }),
+            Ok(Death::Stored(_, step)) => return Ok(LeakStep::Replacing(step)),
+            Ok(Death::Overtaken) => return Ok(LeakStep::Replacing(Step::Overtaken)),
+            Ok(Death::Later { why, .. } | Death::NotYet { why, .. }) => Unconfirmed::Pending(why),
+            Ok(Death::NeedsOperator(what)) => Unconfirmed::Operator(what),
+            Err(error) => Unconfirmed::Pending(error.to_string()),
+        };
+        let why = match &unconfirmed {
+            Unconfirmed::Pending(why) => why.clone(),
+            Unconfirmed::Operator(what) => what.to_string(),
+        };
+        self.unconfirmed = Some(unconfirmed);
+        Ok(LeakStep::RevokeUnconfirmed { why })
+    }
+
+    /// An ordinary run of kind `Leak`, unless a clean version serves already.
+    async fn replace(&mut self, record: &KeyRecord) -> Result<LeakStep, LeakError> {
+        if record.primary().is_some() && record.run().is_none() {
+            // Only the revoke is left: the next step tries it again.
+            let at_most = Duration::from_secs(10);
+            return Ok(match self.unconfirmed.take() {
+                Some(Unconfirmed::Operator(what)) => LeakStep::NeedsOperator(what),
+                Some(Unconfirmed::Pending(why)) => LeakStep::Wait { at_most, why },
+                None => LeakStep::Wait { at_most, why: "the revoke is not confirmed".to_owned() },
+            });
+        }
+        Ok(match self.step_run().await? {
+            Step::Wait { at_most, why } => {
+                self.unconfirmed = None;
+                LeakStep::Wait { at_most, why }
+            }
+            Step::NeedsOperator(what) => {
+                self.unconfirmed = None;
+                LeakStep::NeedsOperator(what)
+            }
+            step => LeakStep::Replacing(step),
+        })
+    }
+
+    async fn step_run(&mut self) -> Result<Step, RotationError> {
+        let mut run = match self.run.take() {
+            Some(run) => run,
+            None => self.rotator.start_or_resume_kind(&self.key, self.reason.as_str(), RunKind::Leak).await?,
+        };
+        let step = run.step().await;
+        if !matches!(step, Ok(Step::Finished(_)) | Err(RotationError::RunVanished { .. })) {
+            self.run = Some(run);
+        }
+        step
+    }
+}
+
+/// True while the pointer may be moving onto the leaked version, or away from it.
+fn pointer_in_flight(record: &KeyRecord) -> bool {
+    let phase = record.run().map(|run| &run.phase);
+    matches!(phase, Some(RunPhase::Promoting { .. } | RunPhase::RollingBack { .. }))
+}
+
+fn reason_of(report: &LeakReport) -> Reason {
+    Reason::lossy(&format!("leak: {}", report.source))
+}
+
+/// An unmatched report is on the log: somebody has seen *something*.
+async fn note_unmatched<B: SecretBackend>(
+    backend: &B,
+    cx: &Context,
+    report: &LeakReport,
+) -> Result<(), keyward_core::Error> {
+    let Some(log) = backend.audit() else { return Ok(()) };
+    let event = AuditEvent::new(AuditAction::Note, cx).key(&report.key).detail("a leak report matched no version");
+    log.append(cx, &event).await.map(|_| ())
+}

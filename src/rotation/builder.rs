@@ -1,0 +1,220 @@
+//! Putting a rotator together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyward_core::{
+    Actor, Clock, Context, Fingerprint, HealthSignal, HolderId, IssuerName, KeyIssuer, KeyRecord, Material, Reason,
+    SecretBackend, SystemClock, Validator,
+};
+use keyward_seal::InventoryKey;
+
+use super::error::{Answer, RotationError};
+use super::gate::GatePolicy;
+
+/// Drives rotations on one store. Cheap to share; one value is one holder of planned creates.
+///
+/// ```
+/// # futures_lite::future::block_on(async {
+/// use keyward::core::MemoryBackend;
+/// use keyward::issuer::GeneratedIssuer;
+/// use keyward::rotation::Rotator;
+///
+/// let rotator = Rotator::builder(MemoryBackend::default())
+///     .actor("billing-rotator")
+///     .generated("acme", GeneratedIssuer::new("acme_live")?)
+///     .build()?;
+/// # let _ = rotator;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Rotator<B> {
+    pub(super) backend: B,
+    pub(super) actor: Actor,
+    pub(super) issuers: BTreeMap<IssuerName, Arc<dyn KeyIssuer>>,
+    pub(super) validators: BTreeMap<IssuerName, Arc<dyn Validator>>,
+    pub(super) health: Option<Arc<dyn HealthSignal>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) gate: GatePolicy,
+    pub(super) inventory_key: Option<Arc<InventoryKey>>,
+    pub(super) settings: Settings,
+    pub(super) holder: HolderId,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) takeover: Duration,
+    pub(super) poll: Duration,
+    pub(super) probe_gap: Duration,
+    pub(super) call_limit: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            takeover: Duration::from_secs(120),
+            poll: Duration::from_secs(60),
+            probe_gap: Duration::from_secs(2),
+            call_limit: Context::DEFAULT_TIMEOUT,
+        }
+    }
+}
+
+impl<B: SecretBackend> Rotator<B> {
+    /// Starts to put a rotator on `backend` together.
+    pub fn builder(backend: B) -> RotatorBuilder<B> {
+        RotatorBuilder {
+            backend,
+            actor: "keyward".to_owned(),
+            issuers: Vec::new(),
+            validators: Vec::new(),
+            health: None,
+            clock: Arc::new(SystemClock),
+            gate: GatePolicy::default(),
+            inventory_key: None,
+            settings: Settings::default(),
+        }
+    }
+
+    /// The store.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    pub(crate) fn context(&self, reason: &Reason) -> Context {
+        Context::by(self.actor.clone(), reason.clone()).within(self.settings.call_limit)
+    }
+
+    pub(super) fn issuer_of(&self, record: &KeyRecord) -> Answer<&Arc<dyn KeyIssuer>> {
+        let name = record.issuer();
+        self.issuers.get(name).ok_or_else(|| RotationError::NoIssuer { name: name.clone() })
+    }
+
+    pub(super) fn validator_of(&self, record: &KeyRecord) -> Option<&Arc<dyn Validator>> {
+        self.validators.get(record.issuer())
+    }
+
+    pub(super) fn fingerprint(&self, material: &Material) -> Option<Fingerprint> {
+        let key = self.inventory_key.as_ref()?;
+        Some(Fingerprint::from_hash(&key.fingerprint(material.encode().expose_secret())))
+    }
+}
+
+/// Puts a [`Rotator`] together. `Debug` shows no key.
+#[derive(Debug)]
+#[must_use]
+pub struct RotatorBuilder<B> {
+    backend: B,
+    actor: String,
+    issuers: Vec<(String, Arc<dyn KeyIssuer>)>,
+    validators: Vec<(String, Arc<dyn Validator>)>,
+    health: Option<Arc<dyn HealthSignal>>,
+    clock: Arc<dyn Clock>,
+    gate: GatePolicy,
+    inventory_key: Option<Arc<InventoryKey>>,
+    settings: Settings,
+}
+
+impl<B: SecretBackend> RotatorBuilder<B> {
+    /// Who acts, for the audit log. Default `keyward`.
+    pub fn actor(mut self, actor: &str) -> Self {
+        actor.clone_into(&mut self.actor);
+        self
+    }
+
+    /// Registers an issuer under the name that records use.
+    pub fn issuer(mut self, name: &str, issuer: impl KeyIssuer + 'static) -> Self {
+        self.issuers.push((name.to_owned(), Arc::new(issuer)));
+        self
+    }
+
+    /// Registers how keys of an issuer are tried out. Without one, the issuer's own word counts.
+    pub fn validator(mut self, issuer: &str, validator: impl Validator + 'static) -> Self {
+        self.validators.push((issuer.to_owned(), Arc::new(validator)));
+        self
+    }
+
+    /// Registers an issuer that is its own validator.
+    pub fn generated(self, name: &str, issuer: impl KeyIssuer + Validator + Clone + 'static) -> Self {
+        self.issuer(name, issuer.clone()).validator(name, issuer)
+    }
+
+    /// How requests made with the new version fare. Without a signal the gate never passes by
+    /// itself.
+    pub fn health(mut self, signal: impl HealthSignal + 'static) -> Self {
+        self.health = Some(Arc::new(signal));
+        self
+    }
+
+    /// When the health gate passes.
+    pub fn gate(mut self, gate: GatePolicy) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Where time comes from. Default: this machine.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Fingerprints new material under this key, so that a leaked string can be matched.
+    pub fn inventory_key(mut self, key: InventoryKey) -> Self {
+        self.inventory_key = Some(Arc::new(key));
+        self
+    }
+
+    /// How long a planned create of another process is left alone before it is given up.
+    /// Default 120 s.
+    pub fn takeover_after(mut self, after: Duration) -> Self {
+        self.settings.takeover = after;
+        self
+    }
+
+    /// How often the health gate is asked. Default 60 s.
+    pub fn poll_every(mut self, every: Duration) -> Self {
+        self.settings.poll = every;
+        self
+    }
+
+    /// How far apart validations are. Default 2 s.
+    pub fn probe_gap(mut self, gap: Duration) -> Self {
+        self.settings.probe_gap = gap;
+        self
+    }
+
+    /// Checks the settings together. Contacts nobody.
+    ///
+    /// # Errors
+    /// [`RotationError::Text`] or [`RotationError::Name`] when the actor or the name of an issuer
+    /// is not acceptable.
+    pub fn build(self) -> Result<Rotator<B>, RotationError> {
+        Ok(Rotator {
+            backend: self.backend,
+            actor: self.actor.parse()?,
+            issuers: parsed(self.issuers)?,
+            validators: parsed(self.validators)?,
+            health: self.health,
+            clock: self.clock,
+            gate: self.gate,
+            inventory_key: self.inventory_key,
+            settings: self.settings,
+            holder: HolderId::generate(),
+        })
+    }
+}
+
+fn parsed<T: ?Sized + fmt::Debug>(named: Vec<(String, Arc<T>)>) -> Answer<BTreeMap<IssuerName, Arc<T>>> {
+    named.into_iter().map(|(name, value)| Ok((name.parse()?, value))).collect()
+}

@@ -1,0 +1,205 @@
+//! T1 to T3: the one create of a version, and what follows when it is unclear.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use keyward_core::{
+    Context, CreateError, Created, Evidence, Instructions, Issue, KeyRecord, NewKey, Run, SecretBackend,
+    SecretBackendExt, Stage, Stamped, Transition, VersionId,
+};
+
+use super::super::builder::Rotator;
+use super::super::commit::Commit;
+use super::super::error::{Answer, NeedsOperator};
+use super::super::run::Session;
+use super::super::step::Step;
+
+/// After so many versions of one run came to nothing, the run is given up.
+const ATTEMPTS: usize = 4;
+
+impl<B: SecretBackend> Rotator<B> {
+    pub(super) async fn create(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        run: &Run,
+        version: VersionId,
+        asked: Option<Instructions>,
+    ) -> Answer<Step> {
+        if let Some(instructions) = asked {
+            let key = session.key.clone();
+            return Ok(Step::NeedsOperator(NeedsOperator::SupplyKey { key, run: run.id, instructions }));
+        }
+        if let Some(minted) = session.take_minted(version) {
+            return self.keep(cx, session, read, version, minted).await;
+        }
+        if session.may_create.take() == Some(version) && run.holder == self.holder {
+            return self.ask_issuer(cx, session, read, version).await;
+        }
+        match self.takeover_in(session, run) {
+            Some(at_most) => {
+                let why = "another process planned this version and may be creating it".to_owned();
+                Ok(Step::Wait { at_most, why })
+            }
+            None => self.replan(cx, session, read, version, "its planner went silent").await,
+        }
+    }
+
+    /// Asks the issuer, once ever for this version.
+    async fn ask_issuer(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        version: VersionId,
+    ) -> Answer<Step> {
+        let record = &read.value;
+        let planned = record.version(version).ok_or(keyward_core::TransitionError::NoVersion { version })?;
+        let created = self.issuer_of(record)?.create(cx, Issue { record, version: planned }).await;
+        match created {
+            Ok(Created::Key(minted)) => self.keep(cx, session, read, version, minted).await,
+            Ok(Created::AskHuman(instructions)) => {
+                let asked = NeedsOperator::SupplyKey {
+                    key: session.key.clone(),
+                    run: session.run,
+                    instructions: instructions.clone(),
+                };
+                let ask = Transition::Ask { version, instructions };
+                self.store(cx, session, read, &ask, Step::NeedsOperator(asked)).await
+            }
+            Err(CreateError::Unknown(_)) => {
+                self.replan(cx, session, read, version, "the outcome of its create is unknown").await
+            }
+            Err(CreateError::NotCreated(error)) => {
+                let step = self.replan(cx, session, read, version, "the issuer created nothing").await?;
+                // Certainly nothing was made, so the version need not be hunted. Losing this note
+                // only means that it is hunted after all.
+                if let (Step::Replanned { .. }, Some(stored)) = (&step, session.fresh.take()) {
+                    let evidence = Evidence::lossy("the issuer answered that nothing was created");
+                    let death = keyward_core::Death::NeverCreated(evidence);
+                    let revoked = Transition::Revoked { version, death };
+                    if let Ok(Commit::Done(noted)) = self.commit(cx, &stored, &revoked).await {
+                        session.fresh = Some(noted);
+                    }
+                }
+                if matches!(step, Step::Replanned { .. }) { Err(error.into()) } else { Ok(step) }
+            }
+        }
+    }
+
+    /// Stores a fresh key where no reader looks, then says so in the record.
+    async fn keep(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        version: VersionId,
+        minted: NewKey,
+    ) -> Answer<Step> {
+        let target = read.value.target();
+        if minted.material.shape() != target.shape {
+            let evidence = Evidence::lossy("the issuer gave material of another shape than the key's");
+            return self.give_up(cx, session, read, version, evidence).await;
+        }
+        let staged = match self.backend.stage(cx, &target, version, &minted.material).await {
+            Ok(staged) => staged,
+            Err(error) => {
+                session.minted = Some((version, minted));
+                return Err(error.into());
+            }
+        };
+        if staged == Stage::Conflict {
+            return Ok(Step::NeedsOperator(NeedsOperator::StageConflict { key: session.key.clone(), version }));
+        }
+        let store = Transition::Store {
+            version,
+            issuer_ref: minted.reference.clone(),
+            issuer_state: minted.state.clone(),
+            fingerprint: self.fingerprint(&minted.material),
+            expires_at: minted.expires_at,
+        };
+        match self.commit(cx, read, &store).await {
+            Ok(Commit::Done(stored)) => {
+                session.fresh = Some(stored);
+                Ok(Step::Created { version })
+            }
+            Ok(Commit::Overtaken) => self.orphaned(cx, session, version, minted).await,
+            Err(error) => {
+                session.minted = Some((version, minted));
+                Err(error)
+            }
+        }
+    }
+
+    /// Another process moved the record while the key was being made. Either the record still
+    /// plans this version (somebody wrote a note), or the key is an orphan: its reference is
+    /// written down so that the sweeper need not search, and its material is taken back.
+    async fn orphaned(&self, cx: &Context, session: &mut Session, version: VersionId, minted: NewKey) -> Answer<Step> {
+        let now = self.backend.load_existing(cx, &session.key).await?;
+        let planned = now.value.run().is_some_and(|run| {
+            run.id == session.run
+                && matches!(run.phase, keyward_core::RunPhase::Plan { version: v, .. } if v == version)
+        });
+        if planned {
+            session.minted = Some((version, minted));
+            return Ok(Step::Overtaken);
+        }
+        // Our own store may have been applied and overtaken: then nothing is orphaned.
+        let known = now.value.version(version);
+        let given_up = known.is_some_and(|v| v.state >= keyward_core::VersionState::RevokePending);
+        if let (true, Some(issuer_ref)) = (given_up, minted.reference) {
+            // Best effort: without it the sweeper finds the key by its label.
+            let _ = self.commit(cx, &now, &Transition::Adopt { version, issuer_ref }).await;
+        }
+        Ok(Step::Overtaken)
+    }
+
+    async fn replan(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        abandoned: VersionId,
+        why: &str,
+    ) -> Answer<Step> {
+        let tried = read.value.versions().iter().filter(|v| v.run == Some(session.run)).count();
+        if tried >= ATTEMPTS {
+            let evidence = Evidence::lossy(&format!("{tried} creates came to nothing; the last: {why}"));
+            return self.give_up(cx, session, read, abandoned, evidence).await;
+        }
+        let version = VersionId::generate();
+        let evidence = Evidence::lossy(&format!("version {abandoned} given up: {why}"));
+        let replan = Transition::Replan { abandoned, version, holder: self.holder, evidence };
+        let step = self.store(cx, session, read, &replan, Step::Replanned { abandoned, version }).await?;
+        if matches!(step, Step::Replanned { .. }) {
+            session.may_create = Some(version);
+        }
+        Ok(step)
+    }
+
+    pub(super) async fn give_up(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        version: VersionId,
+        evidence: Evidence,
+    ) -> Answer<Step> {
+        let step = Step::Abandoned { version, evidence: evidence.to_string() };
+        self.store(cx, session, read, &Transition::Abandon { evidence }, step).await
+    }
+
+    /// How long the planner of a version is still left alone; `None` when it is time to take over.
+    ///
+    /// Watched on our own clock, or judged by wall time with a tolerance for skew: taking over
+    /// early costs a create, never safety.
+    fn takeover_in(&self, session: &Session, run: &Run) -> Option<Duration> {
+        let patience = self.settings.takeover;
+        let watched = session.watched_for(self.clock.monotonic());
+        let tolerance = TimeDelta::minutes(5);
+        let by_wall = (self.clock.now() - run.entered_at - tolerance).to_std().unwrap_or_default();
+        let waited = watched.max(by_wall);
+        (waited < patience).then(|| patience - waited)
+    }
+}

@@ -1,0 +1,148 @@
+//! One step of a run: look at the record, do one side effect, store one transition.
+
+mod create;
+mod promote;
+mod revoke;
+mod rollback;
+mod soak;
+mod validate;
+
+use std::time::Duration;
+
+use keyward_core::{
+    Context, KeyRecord, NewKey, Run, RunPhase, SecretBackend, Stamped, Transition, VersionId, VersionState,
+};
+
+use super::builder::Rotator;
+use super::commit::Commit;
+use super::error::{Answer, RotationError};
+use super::run::{Session, condemned};
+use super::step::{RunReport, Step};
+pub(crate) use revoke::Death;
+
+impl<B: SecretBackend> Rotator<B> {
+    /// Makes one transition of the session's run.
+    pub(super) async fn advance(&self, cx: &Context, session: &mut Session, read: Stamped<KeyRecord>) -> Answer<Step> {
+        let run = match read.value.run() {
+            Some(run) if run.id == session.run => run.clone(),
+            _ => return self.after_the_run(cx, session, &read).await,
+        };
+        session.watch(&run, self.clock.monotonic());
+        match run.phase.clone() {
+            RunPhase::Plan { version, asked } => self.create(cx, session, &read, &run, version, asked).await,
+            RunPhase::Staged { version } => self.validate(cx, session, &read, version).await,
+            RunPhase::Validated { version } => self.promote(cx, session, &read, version).await,
+            RunPhase::Promoting { version, publication, expect } => {
+                self.publish(cx, session, &read, version, publication, expect).await
+            }
+            RunPhase::Soaking { version } => self.soak(cx, session, &read, &run, version).await,
+            RunPhase::Suspended { .. } => self.reactivate(cx, session, &read, &run).await,
+            RunPhase::Retiring { .. } => self.retire_previous(cx, session, &read, &run).await,
+            RunPhase::RollingBack { to, publication, .. } => self.republish(cx, session, &read, to, publication).await,
+        }
+    }
+
+    /// Stores a transition and answers `step`, or `Overtaken` when another writer came first.
+    async fn store(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        transition: &Transition,
+        step: Step,
+    ) -> Answer<Step> {
+        match self.commit(cx, read, transition).await? {
+            Commit::Done(stored) => {
+                session.fresh = Some(stored);
+                Ok(step)
+            }
+            Commit::Overtaken => Ok(Step::Overtaken),
+        }
+    }
+
+    /// The run has ended: see its condemned versions dead, then report.
+    async fn after_the_run(&self, cx: &Context, session: &mut Session, read: &Stamped<KeyRecord>) -> Answer<Step> {
+        let record = &read.value;
+        let next = condemned(record).find(|v| !session.deferred.contains(v));
+        if let Some(version) = next {
+            return match self.kill(cx, read, version).await? {
+                Death::Stored(stored, step) => {
+                    session.fresh = Some(stored);
+                    Ok(step)
+                }
+                Death::Overtaken => Ok(Step::Overtaken),
+                Death::Later { .. } => {
+                    session.deferred.insert(version);
+                    session.fresh = Some(read.clone());
+                    Box::pin(self.after_the_run(cx, session, read)).await
+                }
+                Death::NotYet { at_most, why } => Ok(Step::Wait { at_most, why }),
+                Death::NeedsOperator(what) => Ok(Step::NeedsOperator(what)),
+            };
+        }
+        match record.history().iter().find(|summary| summary.id == session.run) {
+            Some(summary) => Ok(Step::Finished(RunReport::of(&session.key, summary, condemned(record).collect()))),
+            None => Err(RotationError::RunVanished { key: session.key.clone(), run: session.run }),
+        }
+    }
+
+    /// Switched off by somebody who knows T11; this engine switches on again and goes on.
+    async fn reactivate(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        run: &Run,
+    ) -> Answer<Step> {
+        let record = &read.value;
+        let suspended = run.previous.and_then(|old| record.version(old));
+        if let Some(old) = suspended.filter(|old| old.state == VersionState::Suspended) {
+            let issue = keyward_core::Issue { record, version: old };
+            self.issuer_of(record)?.activate(cx, issue).await?;
+        }
+        self.store(cx, session, read, &Transition::Reactivate, Step::Overtaken).await
+    }
+
+    /// The old version of a run past the point of no return is revoked.
+    async fn retire_previous(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        run: &Run,
+    ) -> Answer<Step> {
+        let Some(old) = run.previous else {
+            return Err(RotationError::RunVanished { key: session.key.clone(), run: run.id });
+        };
+        Ok(match self.kill(cx, read, old).await? {
+            Death::Stored(stored, step) => {
+                session.fresh = Some(stored);
+                step
+            }
+            Death::Overtaken => Step::Overtaken,
+            Death::Later { at_most, why } | Death::NotYet { at_most, why } => Step::Wait { at_most, why },
+            Death::NeedsOperator(what) => Step::NeedsOperator(what),
+        })
+    }
+}
+
+impl Session {
+    /// Remembers since when this process has seen the run in its phase.
+    fn watch(&mut self, run: &Run, now: Duration) {
+        match &self.watched {
+            Some((phase, _)) if *phase == run.phase => {}
+            _ => self.watched = Some((run.phase.clone(), now)),
+        }
+    }
+
+    fn watched_for(&self, now: Duration) -> Duration {
+        self.watched.as_ref().map_or(Duration::ZERO, |(_, since)| now.saturating_sub(*since))
+    }
+
+    fn take_minted(&mut self, version: VersionId) -> Option<NewKey> {
+        match self.minted.take() {
+            Some((minted, key)) if minted == version => Some(key),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Why a rotation cannot go on, and what a person is asked to do.
+
+use keyward_core::{
+    Error, Instructions, IssuerName, KeyId, MaterialError, RecordError, RunId, TextError, TransitionError, VersionId,
+};
+
+/// What a person must decide or do before the run goes on. Nothing is lost meanwhile.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NeedsOperator {
+    /// Make the key and hand it over with [`Rotator::supply`](super::Rotator::supply).
+    #[error("{key}: supply the new key of run {run}: {instructions}")]
+    SupplyKey {
+        /// The key.
+        key: KeyId,
+        /// The run that waits.
+        run: RunId,
+        /// What to do.
+        instructions: Instructions,
+    },
+    /// Revoke the version by hand, then attest it with
+    /// [`Rotator::attest_revoked`](super::Rotator::attest_revoked).
+    #[error("{key}: revoke version {version} by hand, then attest it: {instructions}")]
+    RevokeByHand {
+        /// The key.
+        key: KeyId,
+        /// The version.
+        version: VersionId,
+        /// What to do.
+        instructions: String,
+    },
+    /// Somebody else wrote to where native readers look.
+    #[error(
+        "{key}: the published value is not one of ours; find out who wrote it, then publish ours again or adopt theirs"
+    )]
+    ForeignPublication {
+        /// The key.
+        key: KeyId,
+    },
+    /// The longest soak is over and the gate still cannot say that the new version is healthy.
+    #[error(
+        "{key}: the longest soak is over without proof of health ({why}); send traffic, override with a reason, or roll back"
+    )]
+    GateInsufficient {
+        /// The key.
+        key: KeyId,
+        /// What was missing.
+        why: String,
+    },
+    /// The gate failed and there is nothing clean to go back to.
+    #[error("{key}: the new version fares badly ({why}) and there is no clean earlier one; start another rotation")]
+    NothingToRollBackTo {
+        /// The key.
+        key: KeyId,
+        /// What was seen.
+        why: String,
+    },
+    /// Neither issuer nor validator can say whether the new key works.
+    #[error("{key}: nothing can prove that version {version} works; register a validator for its issuer")]
+    NoProof {
+        /// The key.
+        key: KeyId,
+        /// The version.
+        version: VersionId,
+    },
+    /// Other bytes are stored under the version's id.
+    #[error("{key}: other material is already stored under version {version}; id reuse or tampering, investigate")]
+    StageConflict {
+        /// The key.
+        key: KeyId,
+        /// The version.
+        version: VersionId,
+    },
+}
+
+/// Why a rotation cannot go on. The run stays where it is; the same call may be repeated.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotationError {
+    /// Another run is under way.
+    #[error("{key}: run {run} is under way; resume it, wait for it or abort it")]
+    AlreadyRunning {
+        /// The key.
+        key: KeyId,
+        /// The run.
+        run: RunId,
+    },
+    /// The store or the issuer failed.
+    #[error(transparent)]
+    Backend(#[from] Error),
+    /// Too many keys are live at the issuer.
+    #[error("{key}: {live} versions may be live and the issuer allows {cap}; sweep the pending ones first")]
+    IssuerFull {
+        /// The key.
+        key: KeyId,
+        /// How many may be live.
+        live: usize,
+        /// How many the issuer allows.
+        cap: u32,
+    },
+    /// The supplied material is not acceptable.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// A person is needed.
+    #[error(transparent)]
+    NeedsOperator(#[from] NeedsOperator),
+    /// The record names an issuer this rotator does not know.
+    #[error("no issuer is registered under the name {name}; register it with RotatorBuilder::issuer")]
+    NoIssuer {
+        /// The name.
+        name: IssuerName,
+    },
+    /// No run with this id waits for a key.
+    #[error("{key}: no run waits for a key to be supplied")]
+    NotWaiting {
+        /// The key.
+        key: KeyId,
+    },
+    /// Other writers won every time.
+    #[error("{key}: other writers changed the record again and again; try later")]
+    Contended {
+        /// The key.
+        key: KeyId,
+    },
+    /// The record does not hold.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The move is not legal.
+    #[error(transparent)]
+    Refused(#[from] TransitionError),
+    /// The run is neither under way nor in the history.
+    #[error("{key}: run {run} is neither under way nor in the history; was the store restored?")]
+    RunVanished {
+        /// The key.
+        key: KeyId,
+        /// The run.
+        run: RunId,
+    },
+    /// An actor, a reason or a name is not acceptable text.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A name is malformed.
+    #[error(transparent)]
+    Name(#[from] keyward_core::NameError),
+}
+
+/// What the engine answers.
+pub(crate) type Answer<T> = Result<T, RotationError>;

@@ -1,0 +1,68 @@
+//! Bringing in a key that already exists: an ordinary first run whose create is a hand-over.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use keyward_core::{
+    Context, CreateError, Created, Error, ErrorKind, Issue, IssuerCapabilities, IssuerKey, IssuerStatus, KeyIssuer,
+    KeyRecord, NewKey, Operation, Result, Revoke, Scope, VersionId,
+};
+
+const NAME: &str = "import";
+
+/// Gives one key away, once. Its word on status is the importer's: a person says that it works.
+#[derive(Debug)]
+pub(crate) struct HandOver {
+    key: Mutex<Option<NewKey>>,
+    capabilities: IssuerCapabilities,
+}
+
+impl HandOver {
+    pub(crate) fn of(key: NewKey) -> Self {
+        let mut capabilities = IssuerCapabilities::default();
+        capabilities.finds_by_label = false;
+        // The key exists whatever the record says, but a version that was given up never got it.
+        capabilities.absent_is_final = true;
+        Self { key: Mutex::new(Some(key)), capabilities }
+    }
+
+    fn cannot(operation: Operation) -> Error {
+        Error::new(ErrorKind::Unsupported, operation, NAME).with_detail("an imported key is managed by its own issuer")
+    }
+}
+
+#[async_trait]
+impl KeyIssuer for HandOver {
+    fn capabilities(&self) -> &IssuerCapabilities {
+        &self.capabilities
+    }
+
+    async fn create(&self, _cx: &Context, _: Issue<'_>) -> Result<Created, CreateError> {
+        let key = self.key.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        key.map(Created::Key).ok_or_else(|| CreateError::NotCreated(Self::cannot(Operation::Create)))
+    }
+
+    async fn find(&self, _cx: &Context, _: &KeyRecord, _: Option<VersionId>) -> Result<Vec<IssuerKey>> {
+        Err(Self::cannot(Operation::Find))
+    }
+
+    async fn status(&self, _cx: &Context, _: Issue<'_>) -> Result<IssuerStatus> {
+        Ok(IssuerStatus::Live)
+    }
+
+    async fn scope(&self, _cx: &Context, _: Issue<'_>) -> Result<Option<Scope>> {
+        Ok(None)
+    }
+
+    async fn deactivate(&self, _cx: &Context, _: Issue<'_>) -> Result<()> {
+        Err(Self::cannot(Operation::Switch))
+    }
+
+    async fn activate(&self, _cx: &Context, _: Issue<'_>) -> Result<()> {
+        Err(Self::cannot(Operation::Switch))
+    }
+
+    async fn revoke(&self, _cx: &Context, _: Issue<'_>) -> Result<Revoke> {
+        Err(Self::cannot(Operation::Revoke))
+    }
+}

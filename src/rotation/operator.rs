@@ -1,0 +1,141 @@
+//! What people do to a run: supply a key, abort, roll back, override a gate, attest a death.
+
+use keyward_core::{
+    Context, Death, Evidence, IssuerRef, KeyId, KeyRecord, Material, Passed, PublicationId, RunPhase, SecretBackend,
+    SecretBackendExt, Stage, Stamped, Transition, TransitionError, VersionId,
+};
+
+use super::builder::Rotator;
+use super::commit::Commit;
+use super::error::{Answer, NeedsOperator, RotationError};
+
+impl<B: SecretBackend> Rotator<B> {
+    /// Hands over the key a person was asked for, hours later and from any host.
+    ///
+    /// # Errors
+    /// [`RotationError::NotWaiting`] when no run of the key waits for one,
+    /// [`RotationError::NeedsOperator`] when other material was supplied before; a failing store.
+    pub async fn supply(
+        &self,
+        key: &KeyId,
+        material: Material,
+        reference: Option<IssuerRef>,
+        reason: &str,
+    ) -> Result<VersionId, RotationError> {
+        let cx = self.context(&reason.parse()?);
+        for _ in 0..8 {
+            let read = self.backend.load_existing(&cx, key).await?;
+            let version = match read.value.run().map(|run| &run.phase) {
+                Some(RunPhase::Plan { version, asked: Some(_) }) => *version,
+                _ => return Err(RotationError::NotWaiting { key: key.clone() }),
+            };
+            if self.backend.stage(&cx, &read.value.target(), version, &material).await? == Stage::Conflict {
+                return Err(NeedsOperator::StageConflict { key: key.clone(), version }.into());
+            }
+            // A supplied key always counts as known at the issuer: a person has seen it there.
+            let by_version = || format!("version:{version}").parse().ok();
+            let store = Transition::Store {
+                version,
+                issuer_ref: reference.clone().or_else(by_version),
+                issuer_state: None,
+                fingerprint: self.fingerprint(&material),
+                expires_at: None,
+            };
+            if let Commit::Done(_) = self.commit(&cx, &read, &store).await? {
+                return Ok(version);
+            }
+        }
+        Err(RotationError::Contended { key: key.clone() })
+    }
+
+    /// Gives the run up. Before readers see the new key nothing changes for them; after that the
+    /// old key is published again first. Step on until the run has finished.
+    ///
+    /// # Errors
+    /// [`TransitionError::RollbackWindowPassed`] once the old key is being revoked,
+    /// [`TransitionError::NothingToRollBackTo`] when there is no clean earlier version,
+    /// [`TransitionError::NoRun`]; a failing store.
+    pub async fn abort(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
+        self.move_run(key, reason, |record, evidence| match record.run().map(|run| &run.phase) {
+            Some(RunPhase::RollingBack { .. }) => None,
+            Some(RunPhase::Promoting { .. } | RunPhase::Soaking { .. }) => {
+                Some(Transition::RollBack { publication: PublicationId::generate(), evidence })
+            }
+            _ => Some(Transition::Abandon { evidence }),
+        })
+        .await
+    }
+
+    /// Publishes the old key again and gives the new one up. Step on until the run has finished.
+    ///
+    /// # Errors
+    /// As [`Rotator::abort`]; and [`TransitionError::WrongPhase`] before the new key was published.
+    pub async fn rollback(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
+        self.move_run(key, reason, |record, evidence| match record.run().map(|run| &run.phase) {
+            Some(RunPhase::RollingBack { .. }) => None,
+            _ => Some(Transition::RollBack { publication: PublicationId::generate(), evidence }),
+        })
+        .await
+    }
+
+    /// Passes an insufficient gate by name and with a reason. The windows still hold.
+    ///
+    /// # Errors
+    /// [`TransitionError::TooEarly`] before soak and overlap are over,
+    /// [`TransitionError::WrongPhase`] outside the soak; a failing store.
+    pub async fn override_gate(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
+        let passed = Passed::Operator { by: self.actor.clone(), reason: reason.parse()? };
+        self.move_run(key, reason, |_, _| Some(Transition::Retire { passed: passed.clone() })).await
+    }
+
+    /// Says that a version was seen dead by a person, who signs for it.
+    ///
+    /// # Errors
+    /// [`TransitionError::WrongState`] when the version is not condemned; a failing store.
+    pub async fn attest_revoked(&self, key: &KeyId, version: VersionId, seen: &str) -> Result<(), RotationError> {
+        let by = self.actor.clone();
+        self.move_run(key, seen, |_, evidence| {
+            Some(Transition::Revoked { version, death: Death::Attested { by: by.clone(), evidence } })
+        })
+        .await
+    }
+
+    /// Condemns every version of a key that is no longer needed. [`Rotator::sweep`] then revokes
+    /// them, and the inventory retires the record.
+    ///
+    /// # Errors
+    /// [`TransitionError::RunActive`] while a run is under way; a failing store.
+    pub async fn decommission(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
+        let why: keyward_core::Reason = reason.parse()?;
+        self.move_run(key, reason, |record, _| {
+            (!record.is_retiring()).then(|| Transition::Decommission { reason: why.clone() })
+        })
+        .await
+    }
+
+    /// Stores the transition `choose` makes of the record, against other writers. `None` means
+    /// there is nothing left to do.
+    async fn move_run(
+        &self,
+        key: &KeyId,
+        reason: &str,
+        choose: impl Fn(&KeyRecord, Evidence) -> Option<Transition>,
+    ) -> Answer<()> {
+        let cx = self.context(&reason.parse()?);
+        for _ in 0..8 {
+            let read = self.backend.load_existing(&cx, key).await?;
+            let Some(transition) = choose(&read.value, Evidence::lossy(reason)) else { return Ok(()) };
+            if let Some(done) = self.try_move(&cx, &read, &transition).await? {
+                return Ok(done);
+            }
+        }
+        Err(RotationError::Contended { key: key.clone() })
+    }
+
+    async fn try_move(&self, cx: &Context, read: &Stamped<KeyRecord>, transition: &Transition) -> Answer<Option<()>> {
+        if read.value.run().is_none() && matches!(transition, Transition::Abandon { .. }) {
+            return Err(TransitionError::NoRun.into());
+        }
+        Ok(matches!(self.commit(cx, read, transition).await?, Commit::Done(_)).then_some(()))
+    }
+}

@@ -1,0 +1,148 @@
+//! Housekeeping of one key: revoke what is condemned, adopt orphans, withdraw dead material.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use keyward_core::{
+    Context, ErrorKind, KeyId, KeyRecord, Reason, SecretBackend, SecretBackendExt, Stamped, Transition, Version,
+    VersionId, VersionState, Withdraw,
+};
+
+use super::builder::Rotator;
+use super::commit::Commit;
+use super::engine::Death;
+use super::error::{Answer, NeedsOperator, RotationError};
+use super::run::condemned;
+
+/// What a sweep did and what is left.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Keys found at the issuer that the record did not know.
+    pub adopted: Vec<VersionId>,
+    /// Versions seen dead.
+    pub revoked: Vec<VersionId>,
+    /// Dead versions whose material was given up.
+    pub withdrawn: Vec<VersionId>,
+    /// Condemned versions that are not seen dead yet; sweep again.
+    pub pending: Vec<VersionId>,
+    /// What only a person can do.
+    pub needs_operator: Vec<NeedsOperator>,
+}
+
+impl<B: SecretBackend> Rotator<B> {
+    /// Cleans up after one key: revokes condemned versions, hunts keys that carry our label but
+    /// are not in the record, and gives up the material of versions that are dead long enough.
+    ///
+    /// Touches nothing that a run under way needs, and never a key without our label. Repeat it
+    /// daily, and after a run whose report lists pending versions.
+    ///
+    /// # Errors
+    /// The first failure of the store or the issuer; what was done before stays done.
+    pub async fn sweep(&self, key: &KeyId, reason: &str) -> Result<SweepReport, RotationError> {
+        let reason: Reason = reason.parse()?;
+        let cx = self.context(&reason);
+        let mut report = SweepReport::default();
+        self.adopt_orphans(&cx, key, &mut report).await?;
+        self.kill_condemned(&cx, key, &mut report).await?;
+        self.withdraw_dead(&cx, key, &mut report).await?;
+        Ok(report)
+    }
+
+    /// T16: keys with our label that the record does not know.
+    async fn adopt_orphans(&self, cx: &Context, key: &KeyId, report: &mut SweepReport) -> Answer<()> {
+        let mut read = self.backend.load_existing(cx, key).await?;
+        let issuer = self.issuer_of(&read.value)?;
+        if !issuer.capabilities().finds_by_label {
+            return Ok(());
+        }
+        for found in issuer.find(cx, &read.value, None).await? {
+            let hunted = match read.value.version(found.label) {
+                None => true,
+                Some(known) => known.issuer_ref.is_none() && known.state >= VersionState::RevokePending,
+            };
+            if !hunted {
+                continue;
+            }
+            let adopt = Transition::Adopt { version: found.label, issuer_ref: found.reference };
+            match self.commit(cx, &read, &adopt).await? {
+                Commit::Done(stored) => {
+                    report.adopted.push(found.label);
+                    read = stored;
+                }
+                // The next sweep finds it again.
+                Commit::Overtaken => read = self.backend.load_existing(cx, key).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn kill_condemned(&self, cx: &Context, key: &KeyId, report: &mut SweepReport) -> Answer<()> {
+        let mut tried = BTreeSet::new();
+        loop {
+            let read = self.backend.load_existing(cx, key).await?;
+            let Some(version) = condemned(&read.value).find(|v| !tried.contains(v)) else { return Ok(()) };
+            match self.kill(cx, &read, version).await? {
+                Death::Stored(stored, _) => {
+                    if stored.value.version(version).is_some_and(|v| v.state.is_dead()) {
+                        report.revoked.push(version);
+                    }
+                }
+                Death::Overtaken => {}
+                Death::Later { .. } | Death::NotYet { .. } => {
+                    tried.insert(version);
+                    report.pending.push(version);
+                }
+                Death::NeedsOperator(what) => {
+                    tried.insert(version);
+                    report.pending.push(version);
+                    report.needs_operator.push(what);
+                }
+            }
+        }
+    }
+
+    /// T14: material of versions dead long enough, and material no version of the record owns.
+    async fn withdraw_dead(&self, cx: &Context, key: &KeyId, report: &mut SweepReport) -> Answer<()> {
+        let mut read = self.backend.load_existing(cx, key).await?;
+        let due: Vec<_> = read.value.versions().iter().filter(|v| self.is_due(&read.value, v)).map(|v| v.id).collect();
+        for version in due {
+            match self.backend.withdraw(cx, &read.value.target(), version).await {
+                Ok(Withdraw::Destroyed | Withdraw::Deferred { .. } | Withdraw::Absent) => {}
+                // A leaked version may still be shown until its replacement is published.
+                Err(error) if error.kind() == ErrorKind::Conflict => continue,
+                Err(error) => return Err(error.into()),
+            }
+            match self.commit(cx, &read, &Transition::Gone { version }).await? {
+                Commit::Done(stored) => {
+                    report.withdrawn.push(version);
+                    read = stored;
+                }
+                Commit::Overtaken => return Ok(()),
+            }
+        }
+        self.withdraw_leftovers(cx, &read).await
+    }
+
+    /// Material staged by a process that was overtaken, under a version that is gone.
+    async fn withdraw_leftovers(&self, cx: &Context, read: &Stamped<KeyRecord>) -> Answer<()> {
+        let target = read.value.target();
+        for version in self.backend.survey(cx, &target).await?.versions {
+            if read.value.version(version).is_some_and(|v| v.state == VersionState::Gone) {
+                match self.backend.withdraw(cx, &target, version).await {
+                    Err(error) if error.kind() != ErrorKind::Conflict => return Err(error.into()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Dead for the retention of the policy; a leaked version at once.
+    fn is_due(&self, record: &KeyRecord, version: &Version) -> bool {
+        let retention = TimeDelta::from_std(record.policy().retention).unwrap_or(TimeDelta::MAX);
+        let crowded = record.versions().iter().filter(|v| v.state == VersionState::Revoked).count() > 16;
+        version.state == VersionState::Revoked
+            && (crowded || version.compromised.is_some() || self.clock.now() - version.entered_at >= retention)
+    }
+}

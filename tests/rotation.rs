@@ -1,0 +1,316 @@
+//! The playbook on a clock moved by hand: forward, back, resumed, and refused.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+use keyward::core::{
+    ManualClock, Material, MemoryBackend, Probe, Read, RunOutcome, RunPhase, SecretBackend, SecretBackendExt,
+    SecretValue, Select, Shows, TransitionError, Validator, VersionState,
+};
+use keyward::issuer::ManualIssuer;
+use keyward::rotation::{NeedsOperator, RotationError, Rotator, Step};
+use support::{CHARGES, FAILING, HEALTHY, SILENT, builder, charges, cx, finish, key, load, register, rotator, until};
+
+fn store() -> (MemoryBackend, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::default());
+    let store = MemoryBackend::with_clock(clock.clone());
+    block_on(register(&store, &clock, charges()));
+    (store, clock)
+}
+
+async fn provision(rotator: &Rotator<MemoryBackend>, clock: &ManualClock) {
+    let mut run = rotator.start(&key(CHARGES), "first key").await.expect("start");
+    let report = finish(&mut run, clock).await.expect("provision");
+    assert_eq!(report.outcome, RunOutcome::Completed);
+}
+
+#[test]
+fn a_rotation_replaces_the_key_and_sees_the_old_one_dead() {
+    let (store, clock) = store();
+    block_on(async {
+        let rotator = rotator(&store, &clock, HEALTHY);
+        provision(&rotator, &clock).await;
+        let old = load(&store, &key(CHARGES)).await.primary().expect("a primary").id;
+
+        let began = keyward::core::Clock::now(&*clock);
+        let mut run = rotator.start_or_resume(&key(CHARGES), "quarterly").await.expect("start");
+        let report = finish(&mut run, &clock).await.expect("rotate");
+
+        let record = load(&store, &key(CHARGES)).await;
+        let new = record.primary().expect("a primary");
+        assert_eq!((report.from, report.to), (Some(old), new.id));
+        assert_eq!(record.version(old).expect("the old one").state, VersionState::Revoked);
+        assert!(report.ended_at - began >= chrono::TimeDelta::hours(48), "soak and overlap were kept");
+        assert!(report.pending.is_empty() && record.run().is_none());
+        let shows = store.pointer(&cx(), &record.target()).await.expect("pointer").shows;
+        assert!(matches!(shows, Shows::Ours { version, .. } if version == new.id));
+    });
+}
+
+#[test]
+fn the_old_and_the_new_token_both_work_during_the_overlap_and_only_the_new_one_after() {
+    let (store, clock) = store();
+    block_on(async {
+        let rotator = rotator(&store, &clock, HEALTHY);
+        provision(&rotator, &clock).await;
+        let token = |record: keyward::core::KeyRecord, version| {
+            let store = store.clone();
+            async move {
+                match store.read_one(&cx(), &record.target(), Select::Version(version)).await.expect("read") {
+                    Read::Found { material, .. } => material.value().expect("one value").duplicate(),
+                    Read::Unchanged => panic!("unchanged"),
+                }
+            }
+        };
+        let record = load(&store, &key(CHARGES)).await;
+        let old = record.primary().expect("a primary").id;
+        let old_token = token(record, old).await;
+        let mut run = rotator.start_or_resume(&key(CHARGES), "quarterly").await.expect("start");
+        until(&mut run, &clock, |step| matches!(step, Step::Published { .. })).await;
+        let record = load(&store, &key(CHARGES)).await;
+        let new = record.primary().expect("a primary").id;
+        let new_token = token(record.clone(), new).await;
+        assert_eq!(support::issuer().verify(&record, &old_token), Some(old));
+        assert_eq!(support::issuer().verify(&record, &new_token), Some(new));
+        finish(&mut run, &clock).await.expect("rotate");
+        let record = load(&store, &key(CHARGES)).await;
+        assert_eq!(support::issuer().verify(&record, &old_token), None);
+        assert_eq!(support::issuer().verify(&record, &new_token), Some(new));
+    });
+}
+
+#[test]
+fn a_failing_gate_brings_the_old_key_back_and_revokes_the_new_one() {
+    let (store, clock) = store();
+    block_on(async {
+        provision(&rotator(&store, &clock, HEALTHY), &clock).await;
+        let old = load(&store, &key(CHARGES)).await.primary().expect("a primary").id;
+        let rotator = rotator(&store, &clock, FAILING);
+        let mut run = rotator.start(&key(CHARGES), "quarterly").await.expect("start");
+        let report = finish(&mut run, &clock).await.expect("rotate");
+        assert_eq!(report.outcome, RunOutcome::RolledBack);
+        let record = load(&store, &key(CHARGES)).await;
+        assert_eq!(record.primary().expect("a primary").id, old);
+        assert_eq!(record.version(report.to).expect("the new one").state, VersionState::Revoked);
+        assert!(report.evidence.iter().any(|e| e.contains("5 refused")), "{:?}", report.evidence);
+    });
+}
+
+#[test]
+fn silence_never_passes_the_gate_and_a_person_decides() {
+    let (store, clock) = store();
+    block_on(async {
+        provision(&rotator(&store, &clock, HEALTHY), &clock).await;
+        let rotator = rotator(&store, &clock, SILENT);
+        let mut run = rotator.start(&key(CHARGES), "quarterly").await.expect("start");
+        let stuck = finish(&mut run, &clock).await.expect_err("no proof of health");
+        assert!(matches!(stuck, RotationError::NeedsOperator(NeedsOperator::GateInsufficient { .. })), "{stuck}");
+        rotator.override_gate(&key(CHARGES), "low traffic, checked by hand").await.expect("override");
+        let report = finish(&mut run, &clock).await.expect("rotate");
+        assert_eq!(report.outcome, RunOutcome::Completed);
+        assert!(report.evidence.iter().any(|e| e.contains("override by rotator")), "{:?}", report.evidence);
+    });
+}
+
+#[test]
+fn a_gate_cannot_be_overridden_before_the_windows_are_over() {
+    let (store, clock) = store();
+    block_on(async {
+        let rotator = rotator(&store, &clock, HEALTHY);
+        provision(&rotator, &clock).await;
+        let mut run = rotator.start(&key(CHARGES), "quarterly").await.expect("start");
+        until(&mut run, &clock, |step| matches!(step, Step::Published { .. })).await;
+        let early = rotator.override_gate(&key(CHARGES), "hurry").await.expect_err("too early");
+        assert!(matches!(early, RotationError::Refused(TransitionError::TooEarly { .. })), "{early}");
+    });
+}
+
+#[test]
+fn a_second_start_answers_that_a_run_is_under_way() {
+    let (store, clock) = store();
+    block_on(async {
+        let rotator = rotator(&store, &clock, HEALTHY);
+        let run = rotator.start(&key(CHARGES), "one").await.expect("start");
+        let again = rotator.start(&key(CHARGES), "two").await.expect_err("running");
+        assert!(matches!(again, RotationError::AlreadyRunning { run: active, .. } if active == run.id()));
+    });
+}
+
+#[test]
+fn another_host_takes_a_silent_plan_over_without_repeating_its_create() {
+    let (store, clock) = store();
+    block_on(async {
+        let (a, b) = (rotator(&store, &clock, HEALTHY), rotator(&store, &clock, HEALTHY));
+        let dead = a.start(&key(CHARGES), "first key").await.expect("start");
+        let planned = load(&store, &key(CHARGES)).await.run().expect("a run").phase.version();
+        let mut run = b.start_or_resume(&key(CHARGES), "first key").await.expect("resume");
+        assert_eq!(run.id(), dead.id());
+        drop(dead);
+        assert!(matches!(run.step().await.expect("step"), Step::Wait { .. }), "left alone at first");
+        clock.advance(Duration::from_secs(11));
+        let step = run.step().await.expect("step");
+        assert!(matches!(step, Step::Replanned { abandoned, .. } if abandoned == planned), "{step:?}");
+        let report = finish(&mut run, &clock).await.expect("provision");
+        assert_eq!(report.outcome, RunOutcome::Completed);
+        assert!(report.pending.is_empty(), "the abandoned version is dead: its hash was never recorded");
+    });
+}
+
+#[test]
+fn every_phase_can_be_aborted_and_the_old_key_keeps_serving() {
+    type Stop = fn(&Step) -> bool;
+    let stops: [Stop; 4] = [
+        |s| matches!(s, Step::Created { .. }),
+        |s| matches!(s, Step::Validated { .. }),
+        |s| matches!(s, Step::Promoting { .. }),
+        |s| matches!(s, Step::Published { .. }),
+    ];
+    for stop in stops {
+        let (store, clock) = store();
+        block_on(async {
+            let rotator = rotator(&store, &clock, HEALTHY);
+            provision(&rotator, &clock).await;
+            let old = load(&store, &key(CHARGES)).await.primary().expect("a primary").id;
+            let mut run = rotator.start(&key(CHARGES), "quarterly").await.expect("start");
+            until(&mut run, &clock, stop).await;
+            rotator.abort(&key(CHARGES), "changed our minds").await.expect("abort");
+            let report = finish(&mut run, &clock).await.expect("finish");
+            assert_ne!(report.outcome, RunOutcome::Completed);
+            let record = load(&store, &key(CHARGES)).await;
+            assert_eq!(record.primary().expect("a primary").id, old);
+            assert_eq!(record.version(report.to).expect("the new one").state, VersionState::Revoked);
+            let shows = store.pointer(&cx(), &record.target()).await.expect("pointer").shows;
+            assert!(matches!(shows, Shows::Ours { version, .. } if version == old));
+        });
+    }
+}
+
+#[test]
+fn after_the_point_of_no_return_a_rollback_is_refused() {
+    let (store, clock) = store();
+    block_on(async {
+        let rotator = rotator(&store, &clock, HEALTHY);
+        provision(&rotator, &clock).await;
+        let mut run = rotator.start(&key(CHARGES), "quarterly").await.expect("start");
+        until(&mut run, &clock, |step| matches!(step, Step::Retiring { .. })).await;
+        for refused in [rotator.rollback(&key(CHARGES), "no").await, rotator.abort(&key(CHARGES), "no").await] {
+            let refused = refused.expect_err("too late");
+            assert!(matches!(refused, RotationError::Refused(TransitionError::RollbackWindowPassed)), "{refused}");
+        }
+    });
+}
+
+#[test]
+fn a_sleeper_that_wakes_after_an_abort_cannot_publish() {
+    let (store, clock) = store();
+    block_on(async {
+        let (a, b) = (rotator(&store, &clock, HEALTHY), rotator(&store, &clock, HEALTHY));
+        provision(&a, &clock).await;
+        let mut sleeper = a.start(&key(CHARGES), "quarterly").await.expect("start");
+        until(&mut sleeper, &clock, |step| matches!(step, Step::Promoting { .. })).await;
+        let record = load(&store, &key(CHARGES)).await;
+        let Some(RunPhase::Promoting { version, publication, expect }) = record.run().map(|r| r.phase.clone()) else {
+            panic!("not promoting");
+        };
+        b.abort(&key(CHARGES), "took too long").await.expect("abort");
+        let mut resumed = b.resume(&key(CHARGES), "abort").await.expect("resume");
+        finish(&mut resumed, &clock).await.expect("finish");
+        // The call the sleeper was about to make:
+        let expect = expect.expect("a token");
+        let late = store.publish(&cx(), &record.target(), version, publication, &expect).await.expect("publish");
+        assert!(matches!(late, keyward::core::Publish::Conflict(_)), "{late:?}");
+    });
+}
+
+#[test]
+fn something_else_at_the_pointer_stops_the_run() {
+    let (store, clock) = store();
+    block_on(async {
+        let rotator = rotator(&store, &clock, HEALTHY);
+        provision(&rotator, &clock).await;
+        let mut run = rotator.start(&key(CHARGES), "quarterly").await.expect("start");
+        until(&mut run, &clock, |step| matches!(step, Step::Validated { .. })).await;
+        // Somebody publishes behind our back, under a publication the record does not know.
+        let record = load(&store, &key(CHARGES)).await;
+        let old = record.primary().expect("a primary").id;
+        let token = store.pointer(&cx(), &record.target()).await.expect("pointer").token;
+        let foreign = keyward::core::PublicationId::generate();
+        store.publish(&cx(), &record.target(), old, foreign, &token).await.expect("publish");
+        let step = run.step().await.expect("step");
+        assert!(matches!(step, Step::NeedsOperator(NeedsOperator::ForeignPublication { .. })), "{step:?}");
+    });
+}
+
+#[test]
+fn a_plan_has_no_side_effects() {
+    let (store, clock) = store();
+    block_on(async {
+        let rotator = rotator(&store, &clock, HEALTHY);
+        provision(&rotator, &clock).await;
+        let before = load(&store, &key(CHARGES)).await;
+        let plan = rotator.plan(&key(CHARGES)).await.expect("plan");
+        assert_eq!(plan.steps.len(), 6);
+        assert!(plan.to_string().contains("billing-api"), "{plan}");
+        assert!(plan.obstacles.is_empty(), "{plan}");
+        assert_eq!(load(&store, &key(CHARGES)).await, before);
+    });
+}
+
+/// Accepts whatever was supplied last; what is revoked by hand is refused.
+#[derive(Clone, Debug, Default)]
+struct Vendor(Arc<std::sync::Mutex<Vec<SecretValue>>>);
+
+#[keyward::core::async_trait]
+impl Validator for Vendor {
+    async fn probe(
+        &self,
+        _cx: &keyward::core::Context,
+        _issue: keyward::core::Issue<'_>,
+        material: &Material,
+    ) -> keyward::core::Result<Probe> {
+        let value = material.value().expect("one value");
+        let known = self.0.lock().expect("lock").iter().any(|v| v.ct_eq(value));
+        let seen = keyward::core::Evidence::lossy("HTTP status");
+        Ok(if known { Probe::Accepted(seen) } else { Probe::Rejected(seen) })
+    }
+}
+
+#[test]
+fn a_person_supplies_the_key_hours_later_and_revokes_the_old_one_by_hand() {
+    let (store, clock) = store();
+    block_on(async {
+        let vendor = Vendor::default();
+        let manual = ManualIssuer::new("make a key in the dashboard", "delete it in the dashboard").expect("texts");
+        let rotator = Rotator::builder(store.clone())
+            .issuer("acme", manual)
+            .validator("acme", vendor.clone())
+            .health(HEALTHY)
+            .clock(clock.clone())
+            .poll_every(Duration::from_secs(3_600))
+            .build()
+            .expect("a rotator");
+        for value in ["vendor-key-one", "vendor-key-two"] {
+            let mut run = rotator.start(&key(CHARGES), "by hand").await.expect("start");
+            let asked = finish(&mut run, &clock).await.expect_err("asks");
+            assert!(matches!(asked, RotationError::NeedsOperator(NeedsOperator::SupplyKey { .. })), "{asked}");
+            clock.advance(Duration::from_secs(5 * 3_600));
+            vendor.0.lock().expect("lock").push(SecretValue::from(value));
+            let material = Material::one(SecretValue::from(value)).expect("material");
+            let other_host = builder(store.clone(), &clock).build().expect("a rotator");
+            other_host.supply(&key(CHARGES), material, None, "made in the dashboard").await.expect("supply");
+            match finish(&mut run, &clock).await {
+                Ok(report) => assert_eq!((report.outcome, value), (RunOutcome::Completed, "vendor-key-one")),
+                Err(asked) => {
+                    let by_hand = matches!(asked, RotationError::NeedsOperator(NeedsOperator::RevokeByHand { .. }));
+                    assert!(by_hand, "{asked}");
+                    vendor.0.lock().expect("lock").remove(0);
+                    let report = finish(&mut run, &clock).await.expect("the probe sees it dead");
+                    assert_eq!(report.outcome, RunOutcome::Completed);
+                }
+            }
+        }
+    });
+}

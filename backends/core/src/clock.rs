@@ -38,7 +38,11 @@ impl Clock for SystemClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        futures_timer::Delay::new(duration).await;
+        let began = self.monotonic();
+        // In slices, because the timer cannot count to the end of time.
+        while let Some(left) = duration.checked_sub(self.monotonic() - began).filter(|left| !left.is_zero()) {
+            futures_timer::Delay::new(left.min(Duration::from_secs(86_400))).await;
+        }
     }
 }
 
@@ -111,7 +115,9 @@ impl Clock for ManualClock {
             if hands.elapsed >= until {
                 return Poll::Ready(());
             }
-            hands.sleepers.push(cx.waker().clone());
+            if !hands.sleepers.iter().any(|sleeper| sleeper.will_wake(cx.waker())) {
+                hands.sleepers.push(cx.waker().clone());
+            }
             Poll::Pending
         })
         .await;

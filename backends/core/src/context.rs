@@ -28,6 +28,7 @@ pub struct Context {
 impl Context {
     /// How long an operation may take unless said otherwise.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
     /// A context with a fresh request id and the default time limit.
     ///
@@ -43,10 +44,10 @@ impl Context {
         Self { actor, reason, request: RequestId::generate(), deadline: Instant::now() + Self::DEFAULT_TIMEOUT }
     }
 
-    /// The same caller with a new time limit from now.
+    /// The same caller with a new time limit from now. A limit beyond a year is taken as a year.
     #[must_use]
     pub fn within(&self, limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit, ..self.clone() }
+        Self { deadline: Instant::now() + limit.min(Self::YEAR), ..self.clone() }
     }
 
     /// The time left; zero when the deadline has passed.

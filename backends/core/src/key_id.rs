@@ -63,10 +63,18 @@ impl KeyId {
         &self.0.text
     }
 
-    /// The id under which page `number` of this key's older history is kept.
+    /// The id under which page `number` of this key's older history is kept. Pages count from 1;
+    /// 0 stands for 1.
+    ///
+    /// ```
+    /// use keyward_core::KeyId;
+    /// let key: KeyId = "production/payments/stripe-charges".parse()?;
+    /// assert_eq!(key.history_page(2).as_str(), "production/payments/stripe-charges.h2");
+    /// # Ok::<(), keyward_core::NameError>(())
+    /// ```
     #[must_use]
     pub fn history_page(&self, number: u32) -> Self {
-        Self::assemble(self.0.environment.clone(), self.0.function.clone(), self.0.name.clone(), Some(number))
+        Self::assemble(self.0.environment.clone(), self.0.function.clone(), self.0.name.clone(), Some(number.max(1)))
     }
 
     /// The number of the history page this id names, if it names one.

@@ -1,5 +1,9 @@
 //! Where native readers find a key.
 
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::text::{TextError, text_type};
@@ -10,12 +14,70 @@ text_type!(
     "AWS secret name",
     512
 );
-text_type!(
-    /// A mount or a path inside Vault, without `.` or `..` segments.
-    VaultPathText,
-    "Vault path",
-    512
-);
+
+/// A mount or a path inside Vault: 1 to 512 bytes without empty, `.` or `..` segments and without
+/// `%`, `?`, `#` and `\`, which could lead elsewhere once the path stands in an address.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VaultPathText(Arc<str>);
+
+impl VaultPathText {
+    /// The most bytes allowed.
+    pub const MAX_LEN: usize = 512;
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for VaultPathText {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let what = "Vault path";
+        crate::text::check(what, text, Self::MAX_LEN)?;
+        let mut at = 0;
+        for segment in text.split('/') {
+            if matches!(segment, "" | "." | "..") {
+                return Err(TextError::Segment { what, at });
+            }
+            if let Some(inside) = segment.find(['%', '?', '#', '\\']) {
+                return Err(TextError::Segment { what, at: at + inside });
+            }
+            at += segment.len() + 1;
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<&str> for VaultPathText {
+    type Error = TextError;
+
+    fn try_from(text: &str) -> Result<Self, TextError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for VaultPathText {
+    type Error = TextError;
+
+    fn try_from(text: String) -> Result<Self, TextError> {
+        text.parse()
+    }
+}
+
+impl From<VaultPathText> for String {
+    fn from(text: VaultPathText) -> Self {
+        text.0.as_ref().into()
+    }
+}
+
+impl fmt::Display for VaultPathText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Where native readers find a key: at a place derived from its id, or in an existing secret
 /// adopted where it lies.
@@ -55,11 +117,15 @@ impl Location {
     ///
     /// # Errors
     /// [`TextError`] when the mount or the path is empty, too long, unprintable or climbs with `..`.
+    ///
+    /// ```
+    /// use keyward_core::Location;
+    /// let adopted = Location::vault_path("secret", "teams/billing/stripe", Some("api_key".parse()?))?;
+    /// assert!(Location::vault_path("secret", "teams/../root", None).is_err());
+    /// # let _ = adopted;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn vault_path(mount: &str, path: &str, field: Option<crate::FieldName>) -> Result<Self, TextError> {
-        let climbs = |text: &str| text.split('/').any(|segment| matches!(segment, "." | ".." | ""));
-        if climbs(mount) || climbs(path) {
-            return Err(TextError::Padding { what: "Vault path" });
-        }
         Ok(Self::VaultPath { mount: mount.parse()?, path: path.parse()?, field })
     }
 }

@@ -109,7 +109,16 @@ impl Material {
         })
     }
 
-    /// The canonical bytes: what backends seal and fingerprints are taken of.
+    /// The canonical bytes: what backends seal and fingerprints are taken of. Equal material has
+    /// equal bytes.
+    ///
+    /// ```
+    /// use keyward_core::{Material, SecretValue};
+    /// let material = Material::one(SecretValue::from("sk_test_1"))?;
+    /// let back = Material::decode(material.encode().expose_secret())?;
+    /// assert!(back.ct_eq(&material));
+    /// # Ok::<(), keyward_core::MaterialError>(())
+    /// ```
     ///
     /// Layout: byte 1 = layout version 1; byte 2 = number of fields, 0 for one value; then per
     /// value: name length (u8) and name (fields only), value length (u32, big endian), value.
@@ -147,7 +156,12 @@ impl Material {
             Self::one(cursor.value()?)?
         } else {
             let fields = (0..count).map(|_| Ok((cursor.name()?, cursor.value()?)));
-            Self::fields(fields.collect::<Result<Vec<_>, MaterialError>>()?)?
+            let fields = fields.collect::<Result<Vec<_>, MaterialError>>()?;
+            // Another order would be a second encoding of the same material.
+            if fields.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+                return Err(MaterialError::Malformed);
+            }
+            Self::fields(fields)?
         };
         if cursor.0.is_empty() { Ok(material) } else { Err(MaterialError::Malformed) }
     }
@@ -162,6 +176,18 @@ pub enum Shape {
     One,
     /// Named fields, in order of their names.
     Fields(Vec<FieldName>),
+}
+
+impl Shape {
+    /// A shape that material can have: 1 to [`Material::MAX_FIELDS`] names, in order, each once.
+    pub(crate) fn holds(&self) -> bool {
+        match self {
+            Self::One => true,
+            Self::Fields(names) => {
+                (1..=Material::MAX_FIELDS).contains(&names.len()) && names.windows(2).all(|pair| pair[0] < pair[1])
+            }
+        }
+    }
 }
 
 /// The name of a field of material: 1 to 64 bytes of letters, digits, `_`, `-` and `.`.

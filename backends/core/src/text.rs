@@ -4,7 +4,8 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// A control character, which could forge log lines.
+    /// A character that does not print and could forge or hide parts of a log line: a control
+    /// character, a line separator, a mark that turns the direction of text.
     #[error("{what} has a control character at byte {at}; remove it")]
     Control {
         /// Which text.
@@ -22,6 +23,14 @@ pub enum TextError {
         /// The most bytes allowed.
         max: usize,
     },
+    /// An empty, `.` or `..` segment of a path, or a character that a path in an address cannot hold.
+    #[error("{what} has an empty, '.' or '..' segment or one of % ? # \\ at byte {at}; name the place exactly")]
+    Segment {
+        /// Which text.
+        what: &'static str,
+        /// Byte offset.
+        at: usize,
+    },
     /// White space at the start or the end.
     #[error("{what} starts or ends with white space; trim it")]
     Padding {
@@ -34,13 +43,27 @@ pub(crate) fn check(what: &'static str, text: &str, max: usize) -> Result<(), Te
     if text.is_empty() || text.len() > max {
         return Err(TextError::Length { what, found: text.len(), max });
     }
-    if let Some((at, _)) = text.char_indices().find(|(_, c)| c.is_control()) {
+    if let Some((at, _)) = text.char_indices().find(|(_, c)| is_unprintable(*c)) {
         return Err(TextError::Control { what, at });
     }
     if text.trim().len() != text.len() {
         return Err(TextError::Padding { what });
     }
     Ok(())
+}
+
+/// Cuts text of our own to fit: what does not print becomes a space.
+pub(crate) fn fit(text: &str, max: usize) -> String {
+    let mut clean: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
+    while clean.len() > max {
+        clean.pop();
+    }
+    clean.trim().to_owned()
+}
+
+fn is_unprintable(c: char) -> bool {
+    let separator_or_direction = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || separator_or_direction || c == '\u{feff}'
 }
 
 /// Declares a bounded printable text, with serde through the parser.
@@ -121,24 +144,21 @@ text_type!(
 );
 
 impl Evidence {
-    /// Evidence from words of our own: control characters become spaces, the end is cut to fit.
+    /// Evidence from words of our own: what does not print becomes a space, the end is cut to fit.
+    ///
+    /// ```
+    /// use keyward_core::Evidence;
+    /// assert_eq!(Evidence::lossy("probe\nrefused\n").as_str(), "probe refused");
+    /// ```
     pub fn lossy(text: &str) -> Self {
-        Self(cut(text, Self::MAX_LEN).into())
+        let clean = fit(text, Self::MAX_LEN);
+        Self(if clean.is_empty() { "nothing was said".into() } else { clean.into() })
     }
 }
 
 impl Reason {
-    /// A reason from words of our own: control characters become spaces, the end is cut to fit.
+    /// A reason from words of our own: what does not print becomes a space, the end is cut to fit.
     pub fn lossy(text: &str) -> Self {
-        Self(cut(text, Self::MAX_LEN).into())
+        Self(Evidence::lossy(text).0)
     }
-}
-
-fn cut(text: &str, max: usize) -> String {
-    let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    while clean.len() > max {
-        clean.pop();
-    }
-    let trimmed = clean.trim();
-    if trimmed.is_empty() { "nothing was said".to_owned() } else { trimmed.to_owned() }
 }

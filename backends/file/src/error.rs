@@ -269,9 +269,12 @@ impl Fault {
     pub(crate) fn into_error(self, operation: Operation) -> Error {
         let error = |kind, detail| Error::new(kind, operation, NAME).with_detail(detail);
         match self {
-            Self::Audit { code } => error(ErrorKind::AuditUnavailable, ErrorKind::AuditUnavailable.advice()).with_code(code),
+            Self::Audit { code } => {
+                error(ErrorKind::AuditUnavailable, ErrorKind::AuditUnavailable.advice()).with_code(code)
+            }
             Self::Commit { class: Class::Io | Class::Other, code } => {
-                error(ErrorKind::Unknown, "the disk failed while the change was made durable; repeat the call").with_code(code)
+                error(ErrorKind::Unknown, "the disk failed while the change was made durable; repeat the call")
+                    .with_code(code)
             }
             Self::Commit { class, code } | Self::Sqlite { class, code } => {
                 let (kind, detail) = class.kind();
@@ -327,9 +330,11 @@ fn classify(error: &rusqlite::Error) -> (Class, u32) {
     };
     let class = match failure.extended_code & 0xff {
         ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => Class::Busy,
-        ffi::SQLITE_CORRUPT | ffi::SQLITE_CONSTRAINT | ffi::SQLITE_MISMATCH | ffi::SQLITE_TOOBIG | ffi::SQLITE_SCHEMA => {
-            Class::Damaged
-        }
+        ffi::SQLITE_CORRUPT
+        | ffi::SQLITE_CONSTRAINT
+        | ffi::SQLITE_MISMATCH
+        | ffi::SQLITE_TOOBIG
+        | ffi::SQLITE_SCHEMA => Class::Damaged,
         ffi::SQLITE_NOTADB => Class::Foreign,
         ffi::SQLITE_FULL => Class::Full,
         ffi::SQLITE_IOERR if failure.extended_code == ffi::SQLITE_IOERR_SHORT_READ => Class::Damaged,

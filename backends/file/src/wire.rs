@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use keyward_core::{KeyId, Pointer, PointerToken, PublicationId, Shows, VersionId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -126,8 +125,3 @@ pub(crate) fn unpad(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 const LENGTH: usize = 8;
-
-/// Microseconds since 1970, and back.
-pub(crate) fn time(at: i64) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp_micros(at)
-}

@@ -28,7 +28,8 @@ impl StrictFake {
         }
         let asked = query.limit.unwrap_or(PAGE);
         let limit = if self.short_pages { asked.div_ceil(2) } else { asked };
-        let mut keys = records.keys().filter(|key| query.matches(key) && after.as_ref().is_none_or(|after| *key > after));
+        let mut keys =
+            records.keys().filter(|key| query.matches(key) && after.as_ref().is_none_or(|after| *key > after));
         let served: Vec<&KeyId> = keys.by_ref().take(limit).collect();
         let items = served.iter().filter_map(|key| read(key)).collect();
         let next = keys.next().map(|_| self.token(served.last().copied(), self.short_pages));

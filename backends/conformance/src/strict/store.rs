@@ -197,7 +197,8 @@ impl SecretBackend for StrictFake {
             Expect::At(stamp) => Some(stamp),
         };
         if expected != current.as_ref().map(|c| &c.stamp) {
-            let repeated = |c: &&Stamped<KeyRecord>| next.operation().is_some() && c.value.operation() == next.operation();
+            let repeated =
+                |c: &&Stamped<KeyRecord>| next.operation().is_some() && c.value.operation() == next.operation();
             return Ok(match current.as_ref().filter(repeated) {
                 Some(mine) => Swap::Applied(mine.stamp.clone()),
                 None => Swap::Conflict(current),

@@ -34,6 +34,8 @@ use crate::{
 ///   tokens: repeating a call is safe.
 /// - No error, log line or `Debug` output holds material.
 /// - Batches answer item by item, same length and order: one bad key never hides the others.
+/// - A backend that does not adopt (see [`Capabilities::adopts`]) answers `Unsupported` to every
+///   material call on a location that is not derived, and changes nothing.
 ///
 /// # Wrappers
 /// Forward every method; put `#[deny(clippy::missing_trait_methods)]` on the impl.

@@ -3,7 +3,8 @@
 use super::{Answer, Change, TransitionError};
 use crate::annotation::{Labels, Link, MAX_LABELS, MAX_LINKS, MAX_NOTES, Note, NoteText};
 use crate::record::{Body, bounded};
-use crate::{Evidence, Ownership, Reason, RotationPolicy, Scope};
+use crate::text::fit;
+use crate::{Ownership, Reason, RotationPolicy, Scope};
 
 /// What people change about a key. None of it touches a version.
 #[derive(Clone, Debug)]
@@ -71,9 +72,9 @@ impl Body {
         if !self.scope.covers(scope) {
             let approval = approval.ok_or(TransitionError::ScopeWidening)?;
             let wider = scope.difference(&self.scope);
-            let text = Evidence::lossy(&format!("scope widened by {wider}; approved: {approval}"));
-            // Evidence is the stricter text, so it always parses as a note.
-            if let Ok(text) = text.as_str().parse() {
+            // The approval first: what it widens to is in the record, should the end be cut.
+            let text = fit(&format!("scope widened, approved: {approval}; adds {wider}"), NoteText::MAX_LEN);
+            if let Ok(text) = text.parse() {
                 self.note(text, change);
             }
         }

@@ -25,6 +25,9 @@ impl Body {
         if self.retiring {
             return Err(TransitionError::Retired);
         }
+        if self.history.iter().any(|h| h.id == run) || self.versions.iter().any(|v| v.run == Some(run)) {
+            return Err(TransitionError::RunReused { run });
+        }
         self.reserve(version, Some(run), change)?;
         let previous = self.replaced();
         self.run = Some(Run {
@@ -68,7 +71,8 @@ impl Body {
         let lifetime = TimeDelta::from_std(self.policy.lifetime).unwrap_or(TimeDelta::MAX);
         let ours = change.at.checked_add_signed(lifetime);
         let version = self.find_mut(stored)?;
-        version.issuer_ref = issuer_ref.clone();
+        // A sweeper may have seen it at the issuer first.
+        version.issuer_ref = issuer_ref.clone().or(version.issuer_ref.take());
         version.issuer_state = issuer_state.clone();
         version.fingerprint = fingerprint;
         version.expires_at = ours.into_iter().chain(expires_at).min();

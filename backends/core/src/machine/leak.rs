@@ -51,11 +51,18 @@ impl Body {
                         incident.state = IncidentState::Replacing;
                     }
                 } else {
+                    // Also a version thought dead that works after all: the window is open again.
+                    incident.revoked_at = None;
                     incident.state = IncidentState::Containing;
                 }
             }
-            incident.replaced_by = incident.replaced_by.or(primary);
-            if incident.state == IncidentState::Replacing && incident.replaced_by.is_some() {
+            if incident.state == IncidentState::AwaitingReview {
+                continue;
+            }
+            // A replacement that leaked as well replaces nothing.
+            let leaked = |id: &VersionId| self.versions.iter().any(|v| v.id == *id && v.compromised.is_some());
+            incident.replaced_by = incident.replaced_by.filter(|id| !leaked(id)).or(primary);
+            if incident.state == IncidentState::Replacing && (incident.replaced_by.is_some() || self.retiring) {
                 incident.state = IncidentState::AwaitingReview;
             }
         }
@@ -79,7 +86,12 @@ impl Body {
                     Err(_) => self.finish(RunOutcome::Overtaken, change),
                 }
             }
+            // The old one is switched off, so it cannot serve at once; it had passed its gate and
+            // no later run would give it up.
             RunPhase::Suspended { .. } | RunPhase::Retiring { .. } if is_new => {
+                if let Some(old) = run.previous {
+                    self.condemn(old, change)?;
+                }
                 self.finish(RunOutcome::Overtaken, change)
             }
             // Rolling back *onto* the leaked version: turn round and fence with the new one.

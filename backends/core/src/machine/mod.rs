@@ -27,17 +27,50 @@ impl KeyRecord {
 
     /// Makes one legal move: the next record, one revision on, remembering `change`.
     ///
+    /// ```
+    /// use chrono::Utc;
+    /// use keyward_core::{
+    ///     AccessLevel, Change, HolderId, KeyDraft, KeyRecord, Ownership, RunId, RunKind, Scope, Transition,
+    ///     TransitionError, VersionId,
+    /// };
+    /// let owners = Ownership::new("data", "ada@example.com", "grace@example.com", "#data")?;
+    /// let id = "dev/analytics/warehouse-read".parse()?;
+    /// let draft = KeyDraft::new(id, owners, Scope::new(AccessLevel::ReadOnly), "acme".parse()?);
+    /// let change = || Change::new("ada".parse().expect("a name"), Utc::now());
+    /// let record = KeyRecord::register(&draft, &change())?;
+    ///
+    /// let begin = Transition::Begin {
+    ///     run: RunId::generate(),
+    ///     kind: RunKind::Provision,
+    ///     version: VersionId::generate(),
+    ///     holder: HolderId::generate(),
+    ///     reason: "first key".parse()?,
+    /// };
+    /// let running = record.apply(&begin, &change())?;
+    /// assert_eq!(running.revision(), record.revision() + 1);
+    /// assert!(matches!(running.apply(&Transition::Confirm, &change()), Err(TransitionError::WrongPhase { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A tombstone accepts only what may show that a version works after all: `Adopt`,
+    /// `Compromise` and `Gone`. When it does, the key is retiring again and wants another `Bury`.
+    ///
     /// # Errors
     /// [`TransitionError`] when the move is not legal from here; nothing is changed.
     pub fn apply(&self, transition: &Transition, change: &Change) -> Answer<Self> {
         if self.is_page() {
             return Err(TransitionError::Page);
         }
-        if self.retired_at().is_some() {
+        let wakes =
+            matches!(transition, Transition::Adopt { .. } | Transition::Compromise { .. } | Transition::Gone { .. });
+        if self.retired_at().is_some() && !wakes {
             return Err(TransitionError::Retired);
         }
         let mut next = (*self.0).clone();
         next.step(transition, change)?;
+        if next.versions.iter().any(|v| v.state.may_work()) {
+            next.retired_at = None;
+        }
         next.settle_incidents();
         next.revision += 1;
         if next.operations.len() == Self::OPERATIONS {

@@ -51,6 +51,12 @@ pub enum TransitionError {
         /// The run.
         run: RunId,
     },
+    /// A run id was used before.
+    #[error("run {run} ended before; make a fresh id")]
+    RunReused {
+        /// The run.
+        run: RunId,
+    },
     /// The wider scope was not approved.
     #[error("the new scope allows more than the recorded one; widening needs an approval with a reason")]
     ScopeWidening,
@@ -75,6 +81,12 @@ pub enum TransitionError {
     /// A version id was used before.
     #[error("version {version} is already in the record; make a fresh id")]
     VersionReused {
+        /// The version.
+        version: VersionId,
+    },
+    /// The version was made, so its absence proves nothing.
+    #[error("version {version} was made at the issuer, so absent there is not dead; see it refused or revoked first")]
+    WasCreated {
         /// The version.
         version: VersionId,
     },

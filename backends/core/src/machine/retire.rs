@@ -12,6 +12,9 @@ impl Body {
             return Err(self.wrong_phase("suspend"));
         };
         let old = self.clean_previous()?;
+        if matches!(passed, Passed::NotNeeded) {
+            return Err(self.wrong_phase("suspend without a gate"));
+        }
         self.windows_elapsed(change)?;
         self.running()?.saw(passed.evidence());
         self.enter_version(old, VersionState::Suspended, change)?;
@@ -55,7 +58,10 @@ impl Body {
         }
         let until = add(version.entered_at, horizon);
         let evidence = match death {
-            Death::Seen(evidence) if version.issuer_ref.is_some() => evidence.clone(),
+            Death::NeverCreated(_) | Death::NeverAppeared(_) if version.was_created() => {
+                return Err(TransitionError::WasCreated { version: id });
+            }
+            Death::Seen(evidence) if version.was_created() => evidence.clone(),
             Death::NeverAppeared(evidence) if change.at >= until => evidence.clone(),
             Death::Seen(_) | Death::NeverAppeared(_) => {
                 return Err(TransitionError::MayStillAppear { version: id, until });
@@ -85,13 +91,13 @@ impl Body {
 
     pub(super) fn adopt(&mut self, id: VersionId, issuer_ref: &IssuerRef, change: &Change) -> Answer {
         match self.find_mut(id) {
-            Ok(known) if known.issuer_ref.is_none() => {
+            // Dead by assumption or by mistake, alive by observation: it is hunted again.
+            Ok(known) if known.state.is_dead() => {
                 known.issuer_ref = Some(issuer_ref.clone());
-                // Dead by assumption, alive by observation: it is hunted again.
-                if known.state.is_dead() {
-                    known.enter(VersionState::RevokePending, change.at);
-                }
+                known.death = None;
+                known.enter(VersionState::RevokePending, change.at);
             }
+            Ok(known) if known.issuer_ref.is_none() => known.issuer_ref = Some(issuer_ref.clone()),
             Ok(known) => {
                 return Err(TransitionError::WrongState { transition: "adopt", version: id, state: known.state });
             }

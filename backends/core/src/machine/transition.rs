@@ -192,8 +192,8 @@ pub enum Transition {
         /// A fresh publication id, in case the pointer must be fenced.
         publication: PublicationId,
     },
-    /// T16: a key with our label was found at the issuer and is not in the record, or had no
-    /// reference there yet.
+    /// T16: a key with our label was found at the issuer and is not in the record, had no
+    /// reference there yet, or works although it counts as dead.
     Adopt {
         /// Its label.
         version: VersionId,

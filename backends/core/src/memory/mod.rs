@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use self::log::MemoryLog;
 use crate::{
     AdoptionLedger, AuditAction, AuditEvent, AuditSink, Capabilities, Clock, Context, Error, ErrorKind, Expect, KeyId,
-    KeyRecord, ListQuery, Material, Operation, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read,
+    KeyRecord, ListQuery, Location, Material, Operation, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read,
     ReadItem, Result, Retire, SecretBackend, Select, Shows, Stage, Stamp, Stamped, Survey, Swap, SystemClock, Target,
     VersionId, Withdraw,
 };
@@ -72,7 +72,18 @@ impl MemoryBackend {
         Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn read_item(&self, cx: &Context, state: &State, item: &ReadItem) -> Result<Read> {
+    /// Enters with a material call. Nothing is adopted here: every secret is at its derived place.
+    fn enter_with(&self, cx: &Context, operation: Operation, key: &Target) -> Result<MutexGuard<'_, State>> {
+        let state = self.enter(cx, operation).map_err(|e| e.with_key(&key.id))?;
+        if key.location != Location::Derived {
+            let error = Error::new(ErrorKind::Unsupported, operation, NAME).with_key(&key.id);
+            return Err(error.with_detail("this store adopts no existing secrets"));
+        }
+        Ok(state)
+    }
+
+    fn read_item(&self, cx: &Context, item: &ReadItem) -> Result<Read> {
+        let state = self.enter_with(cx, Operation::Read, &item.target)?;
         let id = &item.target.id;
         let missing = || Error::new(ErrorKind::NotFound, Operation::Read, NAME).with_key(id);
         let key = state.keys.get(id).ok_or_else(missing)?;
@@ -144,7 +155,7 @@ impl SecretBackend for MemoryBackend {
         let foreign =
             |_| Error::new(ErrorKind::Invalid, Operation::List, NAME).with_detail("not a page token of this store");
         let after = page.map(|token| token.as_str().parse::<KeyId>()).transpose().map_err(foreign)?;
-        let limit = query.limit.unwrap_or(PAGE);
+        let limit = query.limit.unwrap_or(PAGE).max(1);
         let mut hits = state
             .records
             .iter()
@@ -156,7 +167,7 @@ impl SecretBackend for MemoryBackend {
     }
 
     async fn stage(&self, cx: &Context, key: &Target, version: VersionId, material: &Material) -> Result<Stage> {
-        let mut state = self.enter(cx, Operation::Stage)?;
+        let mut state = self.enter_with(cx, Operation::Stage, key)?;
         if material.shape() != key.shape {
             let error = Error::new(ErrorKind::Invalid, Operation::Stage, NAME).with_key(&key.id);
             return Err(error.with_detail("the material has another shape than the key"));
@@ -171,7 +182,7 @@ impl SecretBackend for MemoryBackend {
     }
 
     async fn pointer(&self, cx: &Context, key: &Target) -> Result<Pointer> {
-        let state = self.enter(cx, Operation::Pointer)?;
+        let state = self.enter_with(cx, Operation::Pointer, key)?;
         Ok(state.keys.get(&key.id).map_or_else(|| KeyMaterial::default().pointer(), KeyMaterial::pointer))
     }
 
@@ -183,7 +194,7 @@ impl SecretBackend for MemoryBackend {
         publication: PublicationId,
         expect: &PointerToken,
     ) -> Result<Publish> {
-        let mut state = self.enter(cx, Operation::Publish)?;
+        let mut state = self.enter_with(cx, Operation::Publish, key)?;
         let missing = || Error::new(ErrorKind::NotFound, Operation::Publish, NAME).with_key(&key.id);
         let entry = state.keys.get_mut(&key.id).ok_or_else(missing)?;
         let pointer = entry.pointer();
@@ -203,12 +214,11 @@ impl SecretBackend for MemoryBackend {
     }
 
     async fn read(&self, cx: &Context, items: &[ReadItem]) -> Vec<Result<Read>> {
-        let one = |item| self.read_item(cx, &*self.enter(cx, Operation::Read)?, item);
-        items.iter().map(one).collect()
+        items.iter().map(|item| self.read_item(cx, item)).collect()
     }
 
     async fn withdraw(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Withdraw> {
-        let mut state = self.enter(cx, Operation::Withdraw)?;
+        let mut state = self.enter_with(cx, Operation::Withdraw, key)?;
         let Some(entry) = state.keys.get_mut(&key.id) else { return Ok(Withdraw::Absent) };
         if entry.shows.is_some_and(|(_, shown)| shown == version) {
             let error = Error::new(ErrorKind::Conflict, Operation::Withdraw, NAME).with_key(&key.id);
@@ -222,7 +232,7 @@ impl SecretBackend for MemoryBackend {
     }
 
     async fn survey(&self, cx: &Context, key: &Target) -> Result<Survey> {
-        let state = self.enter(cx, Operation::Survey)?;
+        let state = self.enter_with(cx, Operation::Survey, key)?;
         Ok(match state.keys.get(&key.id) {
             None => Survey::new(Vec::new(), KeyMaterial::default().pointer()),
             Some(entry) => Survey::new(entry.versions.keys().copied().collect(), entry.pointer()),
@@ -230,7 +240,7 @@ impl SecretBackend for MemoryBackend {
     }
 
     async fn retire(&self, cx: &Context, key: &Target, _grace: Duration) -> Result<Retire> {
-        let mut state = self.enter(cx, Operation::Retire)?;
+        let mut state = self.enter_with(cx, Operation::Retire, key)?;
         let Some(entry) = state.keys.get_mut(&key.id) else { return Ok(Retire::Absent) };
         if entry.versions.is_empty() && entry.shows.is_none() {
             return Ok(Retire::Absent);

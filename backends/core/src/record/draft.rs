@@ -90,10 +90,13 @@ impl KeyDraft {
         self
     }
 
-    /// Sets the shape.
+    /// Sets the shape. Field names are put in order.
     #[must_use]
     pub fn shape(mut self, shape: Shape) -> Self {
         self.shape = shape;
+        if let Shape::Fields(names) = &mut self.shape {
+            names.sort_unstable();
+        }
         self
     }
 
@@ -107,6 +110,9 @@ impl KeyDraft {
         }
         self.scope.check_for(&self.id)?;
         self.policy.check()?;
+        if !self.shape.holds() {
+            return Err(RecordError::Shape);
+        }
         bounded("labels", self.labels.len(), MAX_LABELS)?;
         bounded("links", self.links.len(), MAX_LINKS)
     }

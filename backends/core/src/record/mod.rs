@@ -238,7 +238,8 @@ impl KeyRecord {
         self.0.retiring
     }
 
-    /// When the key was retired. A retired record stays as a tombstone.
+    /// When the key was retired. A retired record stays as a tombstone; it wakes up only when one of
+    /// its versions turns out to work after all.
     pub fn retired_at(&self) -> Option<DateTime<Utc>> {
         self.0.retired_at
     }
@@ -284,6 +285,9 @@ pub enum RecordError {
     /// The scope does not hold.
     #[error(transparent)]
     Scope(#[from] crate::ScopeError),
+    /// The shape names no field, too many, or not in order.
+    #[error("the shape lists no field, more than 32, one twice, or not in order of their names")]
+    Shape,
     /// The encoded record is too large for some backend.
     #[error("the record has {found} bytes encoded; the limit is {max}; shorten notes, labels or links")]
     TooLarge {

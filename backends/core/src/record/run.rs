@@ -33,9 +33,10 @@ pub enum RunKind {
 }
 
 impl RunKind {
-    /// True when the old version is not waited for.
+    /// True when the old version is not waited for: only after a leak. A first version has no old
+    /// one to wait for, whatever the kind.
     pub fn skips_soak(self) -> bool {
-        matches!(self, Self::Leak | Self::Provision | Self::Import)
+        matches!(self, Self::Leak)
     }
 }
 

@@ -110,6 +110,12 @@ impl Version {
         self.entered_at = at;
     }
 
+    /// True once it is certain that the issuer made it: it has a reference there, or its key was
+    /// stored. For such a version "absent at the issuer" proves nothing.
+    pub fn was_created(&self) -> bool {
+        self.issuer_ref.is_some() || self.expires_at.is_some() || self.proof.is_some()
+    }
+
     /// True once its lifetime is over.
     pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
@@ -160,7 +166,8 @@ pub enum IncidentState {
     Containing,
     /// The leaked version is dead; no clean replacement serves yet.
     Replacing,
-    /// Dead and replaced. Stays here until the exposure window has been reviewed.
+    /// Dead and replaced (or the key is given up and wants no replacement). Stays here until the
+    /// exposure window has been reviewed.
     AwaitingReview,
 }
 
@@ -177,7 +184,8 @@ pub struct Incident {
     pub opened_at: DateTime<Utc>,
     /// Where it stands.
     pub state: IncidentState,
-    /// The end of the exposure window: when the version was first seen dead.
+    /// The end of the exposure window: when the version was seen dead. Empty again when it turns
+    /// out to work after all.
     pub revoked_at: Option<DateTime<Utc>>,
     /// The version that replaced it.
     pub replaced_by: Option<VersionId>,

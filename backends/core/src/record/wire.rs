@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Body, KeyRecord, RecordError, RunPhase, VersionState, bounded};
+use super::{Body, KeyRecord, Publication, RecordError, Run, RunPhase, Version, VersionState, bounded};
 use crate::annotation::{MAX_LABELS, MAX_LINKS, MAX_NOTES};
+use crate::name;
 
 /// The newest format this library reads, and the one it writes.
 const FORMAT: u32 = 1;
@@ -24,7 +25,18 @@ impl KeyRecord {
     /// The most bytes an encoded record has.
     pub const MAX_ENCODED: usize = 48 * 1024;
 
-    /// The stored form.
+    /// The stored form: JSON with a format number in front.
+    ///
+    /// ```
+    /// use chrono::Utc;
+    /// use keyward_core::{AccessLevel, Change, KeyDraft, KeyRecord, Ownership, Scope};
+    /// let owners = Ownership::new("data", "ada@example.com", "grace@example.com", "#data")?;
+    /// let id = "dev/analytics/warehouse-read".parse()?;
+    /// let draft = KeyDraft::new(id, owners, Scope::new(AccessLevel::ReadOnly), "acme".parse()?);
+    /// let record = KeyRecord::register(&draft, &Change::new("ada".parse()?, Utc::now()))?;
+    /// assert_eq!(KeyRecord::decode(&record.encode()?)?, record);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`RecordError::TooLarge`] beyond [`KeyRecord::MAX_ENCODED`].
@@ -41,6 +53,12 @@ impl KeyRecord {
 
     /// Reads the stored form back, whole or not at all.
     ///
+    /// ```
+    /// use keyward_core::{KeyRecord, RecordError};
+    /// let newer = br#"{"format":2,"record":{"anything":true}}"#;
+    /// assert_eq!(KeyRecord::decode(newer), Err(RecordError::NewerFormat { found: 2, known: 1 }));
+    /// ```
+    ///
     /// # Errors
     /// [`RecordError::NewerFormat`] for a format this library does not know (nothing of it is
     /// read), [`RecordError::Malformed`], [`RecordError::TooLarge`], or
@@ -51,8 +69,10 @@ impl KeyRecord {
             return Err(RecordError::TooLarge { found, max });
         }
         let header: Header = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
-        if header.format != FORMAT {
-            return Err(RecordError::NewerFormat { found: header.format, known: FORMAT });
+        match header.format {
+            FORMAT => {}
+            0 => return Err(RecordError::Inconsistent("there is no format 0")),
+            found => return Err(RecordError::NewerFormat { found, known: FORMAT }),
         }
         let envelope: Envelope<Body> = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
         let record = Self(Box::new(envelope.record));
@@ -69,29 +89,70 @@ impl KeyRecord {
         bounded("links", body.links.len(), MAX_LINKS)?;
         bounded("notes", body.notes.len(), MAX_NOTES)?;
         bounded("operations", body.operations.len(), Self::OPERATIONS)?;
-        let primaries = body.versions.iter().filter(|v| v.state == VersionState::Primary).count();
-        if primaries > 1 {
-            return Err(RecordError::Inconsistent("more than one version is primary"));
+        body.check_versions()?;
+        body.check_run()?;
+        if !body.shape.holds() {
+            return Err(RecordError::Inconsistent("the shape is not one of material"));
         }
-        let mut ids: Vec<_> = body.versions.iter().map(|v| v.id).collect();
-        ids.sort_unstable();
-        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(RecordError::Inconsistent("a version stands twice"));
+        if body.revision == 0 || body.revision == u64::MAX {
+            return Err(RecordError::Inconsistent("the revision is out of range"));
         }
-        if body.publications.iter().any(|p| self.version(p.version).is_none()) {
-            return Err(RecordError::Inconsistent("a publication names an unknown version"));
-        }
-        if let Some(run) = &body.run {
-            let named = [Some(run.phase.version()), run.previous, run.phase.rollback_target()];
-            if named.into_iter().flatten().any(|id| self.version(id).is_none()) {
-                return Err(RecordError::Inconsistent("the run names an unknown version"));
-            }
-            if self.is_page() || body.retired_at.is_some() {
-                return Err(RecordError::Inconsistent("a page or a retired key has a run"));
-            }
+        if body.operations.iter().any(|o| name::check("verb", &o.verb, 32).is_err()) {
+            return Err(RecordError::Inconsistent("an operation has no plain verb"));
         }
         Ok(())
     }
+}
+
+impl Body {
+    fn check_versions(&self) -> Result<(), RecordError> {
+        let known = |id| self.versions.iter().any(|v| v.id == id);
+        let twice = self.versions.iter().enumerate().any(|(at, v)| self.versions[..at].iter().any(|w| w.id == v.id));
+        let reused =
+            self.publications.iter().enumerate().any(|(at, p)| self.publications[..at].iter().any(|q| q.id == p.id));
+        let serving = |v: &&Version| v.state == VersionState::Primary;
+        let rules = [
+            (self.versions.iter().filter(serving).count() <= 1, "more than one version is primary"),
+            (!twice, "a version stands twice"),
+            (!reused, "a publication stands twice"),
+            (self.publications.iter().all(|p| known(p.version)), "a publication names an unknown version"),
+            (
+                self.versions.iter().all(|v| v.compromised.is_none() || v.state >= VersionState::RevokePending),
+                "a leaked version is not given up",
+            ),
+            (
+                self.retired_at.is_none() || (self.retiring && self.versions.iter().all(|v| v.state.is_dead())),
+                "a retired key has a version that may work",
+            ),
+        ];
+        all_hold(&rules)
+    }
+
+    fn check_run(&self) -> Result<(), RecordError> {
+        let Some(run) = &self.run else { return Ok(()) };
+        let known = |id| self.versions.iter().any(|v| v.id == id);
+        let named = [Some(run.phase.version()), run.previous, run.phase.rollback_target()];
+        let journalled = match &run.phase {
+            RunPhase::Promoting { version, publication, .. } => {
+                self.publications.contains(&Publication { id: *publication, version: *version })
+            }
+            RunPhase::RollingBack { to, publication, .. } => {
+                self.publications.contains(&Publication { id: *publication, version: *to })
+            }
+            _ => true,
+        };
+        let rules = [
+            (named.into_iter().flatten().all(known), "the run names an unknown version"),
+            (journalled, "the publication of the run is not journalled"),
+            (self.id.page().is_none() && self.retired_at.is_none(), "a page or a retired key has a run"),
+            (run.evidence.len() <= Run::MAX_EVIDENCE, "the run has too much evidence"),
+        ];
+        all_hold(&rules)
+    }
+}
+
+fn all_hold(rules: &[(bool, &'static str)]) -> Result<(), RecordError> {
+    rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, broken)| Err(RecordError::Inconsistent(broken)))
 }
 
 impl RunPhase {

@@ -50,7 +50,7 @@ impl EndpointPattern {
         Some(Self { method, path: narrower.path.clone(), subtree: narrower.subtree })
     }
 
-    /// True for `/*` without a method: no restriction at all.
+    /// True for `/*`, with or without a method: no path is named.
     pub fn is_unrestricted(&self) -> bool {
         self.subtree && self.path.is_empty()
     }
@@ -77,8 +77,12 @@ impl FromStr for EndpointPattern {
             Some((method, path)) => (Some(method.parse()?), path),
             None => (None, text),
         };
+        let start = text.len() - path.len();
         if !path.starts_with('/') {
-            return Err(EndpointError::Path { at: text.len() - path.len() });
+            return Err(EndpointError::Path { at: start });
+        }
+        if let Some(at) = path.find("//") {
+            return Err(EndpointError::Path { at: start + at });
         }
         let (path, subtree) = match path.strip_suffix("/*") {
             Some(parent) => (parent, true),
@@ -86,10 +90,10 @@ impl FromStr for EndpointPattern {
         };
         let allowed = |b: u8| b.is_ascii_graphic() && !matches!(b, b'*' | b'?' | b'#' | b'%' | b'\\');
         if let Some(at) = path.bytes().position(|b| !allowed(b)) {
-            return Err(EndpointError::Path { at });
+            return Err(EndpointError::Path { at: start + at });
         }
-        if path.split('/').skip(1).any(|segment| matches!(segment, "." | "..")) || path.contains("//") {
-            return Err(EndpointError::Path { at: 0 });
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(EndpointError::Path { at: start });
         }
         Ok(Self { method, path: path.into(), subtree })
     }

@@ -125,12 +125,16 @@ impl Scope {
         self.services.contains(service)
     }
 
-    /// Checks the rules that come with a key's function: a payment key is test or live and names
-    /// its endpoints; a webhook secret carries no permission of its own.
+    /// Checks the bounds, which an intersection may exceed, and the rules that come with a key's
+    /// function: a payment key is test or live and names its endpoints; a webhook secret carries
+    /// no permission of its own.
     ///
     /// # Errors
-    /// [`ScopeError::Rule`] naming the rule.
+    /// [`ScopeError::Rule`] naming the rule, [`ScopeError::TooMany`] beyond [`Scope::MAX_ITEMS`].
     pub fn check_for(&self, key: &KeyId) -> Result<(), ScopeError> {
+        Self::bounded("permissions", self.permissions.len())?;
+        Self::bounded("endpoints", self.endpoints.len())?;
+        Self::bounded("services", self.services.len())?;
         if *key.function() == Function::PAYMENTS {
             if self.mode.is_none() {
                 return Err(ScopeError::Rule("a payment key is test or live; set the mode"));

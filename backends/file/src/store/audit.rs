@@ -41,12 +41,7 @@ impl Store {
     }
 
     /// A page of the log. Every entry passed on the way is checked against the chain.
-    pub(crate) fn entries(
-        &mut self,
-        cx: &Context,
-        query: &AuditQuery,
-        after: u64,
-    ) -> Result<Page<AuditEntry>, Fault> {
+    pub(crate) fn entries(&mut self, cx: &Context, query: &AuditQuery, after: u64) -> Result<Page<AuditEntry>, Fault> {
         let reading = self.reading(cx)?;
         let (mut items, mut more) = (Vec::new(), false);
         walk(&reading, cx, after, |entry| {
@@ -83,7 +78,8 @@ pub(super) fn walk(
         return if after == 0 { at_end(reading, 0) } else { Ok(()) };
     }
     let (mut seq, mut link) = (after, link_of(reading, after)?);
-    let mut query = reading.tx.prepare_cached("SELECT seq, epoch, sealed, link FROM audit WHERE seq > ?1 ORDER BY seq")?;
+    let mut query =
+        reading.tx.prepare_cached("SELECT seq, epoch, sealed, link FROM audit WHERE seq > ?1 ORDER BY seq")?;
     let mut rows = query.query((after.cast_signed(),))?;
     while let Some(row) = rows.next()? {
         if seq % 256 == 0 {
@@ -129,5 +125,6 @@ fn link_of(reading: &Reading<'_>, seq: u64) -> Result<[u8; 32], Fault> {
     query.query_row((seq.cast_signed(),), |row| row.get(0)).optional()?.ok_or(CUT)
 }
 
-const BROKEN: Fault = Fault::Tampered("the chain of the audit log is broken: an entry was changed, moved, inserted or deleted");
+const BROKEN: Fault =
+    Fault::Tampered("the chain of the audit log is broken: an entry was changed, moved, inserted or deleted");
 const CUT: Fault = Fault::Tampered("the audit log was cut off");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyward_seal::{KdfPolicy, RootKey, SealError, SealKey, Slot, Unlock};
 use rusqlite::Connection;
 
-use super::keys::{Keys, StoreId, header_key, wrap, unwrap};
+use super::keys::{Keys, StoreId, header_key, unwrap, wrap};
 use crate::error::Fault;
 use crate::wire::FORMAT;
 
@@ -57,11 +57,17 @@ impl Header {
 
     /// Opens the first slot that `unlock` fits, and checks that the header is the one that was written.
     pub(super) fn unlock(&self, unlock: &Unlock, policy: &KdfPolicy) -> Result<(RootKey, Keys), Fault> {
+        let root = self.root(&self.store()?, unlock, policy)?;
+        let keys = self.check(&root)?;
+        Ok((root, keys))
+    }
+
+    /// Checks that the header is the one that was written under `root`, and takes the keys out of it.
+    pub(super) fn check(&self, root: &RootKey) -> Result<Keys, Fault> {
         let store = self.store()?;
-        let root = self.root(&store, unlock, policy)?;
         let mut rows = self.rows.clone();
         let mac = rows.remove(Self::MAC).and_then(|mac| mac.try_into().ok()).ok_or(INCOMPLETE)?;
-        header_key(&root).verify(&parts(&rows), &mac).map_err(|_| CHANGED)?;
+        header_key(root).verify(&parts(&rows), &mac).map_err(|_| CHANGED)?;
         if self.number("format")? != FORMAT {
             return Err(CHANGED);
         }
@@ -69,11 +75,10 @@ impl Header {
         for (name, sealed) in &self.rows {
             if let Some(number) = name.strip_prefix("epoch/") {
                 let epoch = number.parse().map_err(|_| CHANGED)?;
-                epochs.insert(epoch, unwrap(&root, &store, epoch, sealed)?);
+                epochs.insert(epoch, unwrap(root, &store, epoch, sealed)?);
             }
         }
-        let keys = Keys::new(&root, store, epochs, self.number("primary")?).ok_or(INCOMPLETE)?;
-        Ok((root, keys))
+        Keys::new(root, store, epochs, self.number("primary")?).ok_or(INCOMPLETE)
     }
 
     pub(super) fn store(&self) -> Result<StoreId, Fault> {

@@ -1,12 +1,12 @@
 //! Material: stage, pointer, publish, withdraw, survey, retire.
 
 use keyward_core::{
-    AuditAction, Context, KeyId, Pointer, PointerToken, PublicationId, Publish, Retire, SecretValue, Stage, Survey,
+    AuditAction, AuditEvent, Context, KeyId, Pointer, PointerToken, Publish, Retire, SecretValue, Stage, Survey,
     VersionId, Withdraw,
 };
 
+use super::Store;
 use super::rows::{Reading, Row, RowId, Table, Writing};
-use super::{Store, event};
 use crate::error::Fault;
 use crate::wire::{Holding, Shown};
 
@@ -21,13 +21,21 @@ pub(crate) enum Refused {
 
 impl Store {
     /// `encoded` is the canonical encoding of the material.
-    pub(crate) fn stage(&mut self, cx: &Context, key: &KeyId, version: VersionId, encoded: &SecretValue) -> Result<Stage, Fault> {
+    pub(crate) fn stage(
+        &mut self,
+        cx: &Context,
+        key: &KeyId,
+        version: VersionId,
+        encoded: &SecretValue,
+    ) -> Result<Stage, Fault> {
         let mut writing = self.writing(cx)?;
-        let (old, mut holding) = writing.holding(key)?.map_or((None, Holding::of(key)), |(row, held)| (Some(row), held));
+        let (old, mut holding) =
+            writing.holding(key)?.map_or((None, Holding::of(key)), |(row, held)| (Some(row), held));
         let id = writing.material_id(key, version);
         if holding.versions.contains_key(&version) {
             let row = writing.material_row(&holding, version)?;
-            let same = writing.opened(Table::Material, &id, &row, |found| Ok(SecretValue::from(found).ct_eq(encoded)))?;
+            let same =
+                writing.opened(Table::Material, &id, &row, |found| Ok(SecretValue::from(found).ct_eq(encoded)))?;
             return Ok(if same { Stage::AlreadySame } else { Stage::Conflict });
         }
         if holding.versions.len() == Holding::MAX_VERSIONS {
@@ -36,7 +44,7 @@ impl Store {
         let row = writing.put(Table::Material, &id, None, encoded.expose_secret())?;
         holding.versions.insert(version, row.version);
         writing.put_holding(old.as_ref(), &holding)?;
-        writing.log(&event(AuditAction::Stage, cx).key(key).version(version))?;
+        writing.log(&AuditEvent::new(AuditAction::Stage, cx).key(key).version(version))?;
         writing.commit()?;
         Ok(Stage::Stored)
     }
@@ -69,7 +77,7 @@ impl Store {
         writing.material_row(&holding, shown.version)?;
         writing.move_pointer(&mut holding, Some(shown))?;
         writing.put_holding(Some(&old), &holding)?;
-        writing.log(&event(AuditAction::Publish, cx).key(key).version(shown.version))?;
+        writing.log(&AuditEvent::new(AuditAction::Publish, cx).key(key).version(shown.version))?;
         writing.commit()?;
         Ok(Ok(Publish::Moved(holding.pointer().token)))
     }
@@ -90,7 +98,7 @@ impl Store {
         }
         writing.remove(&mut holding, version)?;
         writing.put_holding(Some(&old), &holding)?;
-        writing.log(&event(AuditAction::Withdraw, cx).key(key).version(version))?;
+        writing.log(&AuditEvent::new(AuditAction::Withdraw, cx).key(key).version(version))?;
         writing.commit()?;
         Ok(Ok(Withdraw::Destroyed))
     }
@@ -113,7 +121,7 @@ impl Store {
         // The row stays, so that no token of before is good again.
         writing.move_pointer(&mut holding, None)?;
         writing.put_holding(Some(&old), &holding)?;
-        writing.log(&event(AuditAction::Retire, cx).key(key))?;
+        writing.log(&AuditEvent::new(AuditAction::Retire, cx).key(key))?;
         writing.commit()?;
         Ok(Retire::Retired)
     }
@@ -177,9 +185,4 @@ impl Writing<'_> {
         holding.versions.remove(&version);
         Ok(())
     }
-}
-
-/// What a publication makes current.
-pub(crate) fn shown(publication: PublicationId, version: VersionId) -> Shown {
-    Shown { publication, version }
 }

@@ -18,13 +18,18 @@ mod thread;
 mod verify;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use keyward_core::{AuditAction, AuditEvent, Context};
+use keyward_core::Context;
+use keyward_seal::RootKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub(crate) use self::index::Position;
+pub(crate) use self::material::Refused;
 pub(crate) use self::thread::{Entrance, Handle};
+pub(crate) use crate::wire::Shown;
 
 use self::index::Index;
 use self::keys::Keys;
@@ -38,6 +43,7 @@ use crate::error::Fault;
 pub(crate) struct Store {
     conn: Connection,
     keys: Keys,
+    root: Arc<RootKey>,
     seen: RefCell<Seen>,
     index: Index,
     place: Place,
@@ -75,9 +81,4 @@ impl Store {
 /// Ends a long walk over the store when the caller has stopped waiting.
 fn still_wanted(cx: &Context) -> Result<(), Fault> {
     if cx.is_expired() { Err(Fault::Deadline) } else { Ok(()) }
-}
-
-/// An event of the caller of `cx`.
-fn event(action: AuditAction, cx: &Context) -> AuditEvent {
-    AuditEvent::new(action, cx)
 }

@@ -2,15 +2,15 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Arc;
 
 use keyward_core::{Actor, AuditAction, AuditEvent, Context, Reason};
-use keyward_seal::{InventoryKey, Unlock};
+use keyward_seal::{RootKey, Unlock};
 
 use super::connect::{bound, connect, keep_log_on_close};
 use super::header::Header;
 use super::index::Index;
 use super::place::Place;
-use super::rows::Seen;
 use super::{Store, audit, schema};
 use crate::config::{Audit, FileBuilder};
 use crate::error::{Fault, FileError};
@@ -26,6 +26,7 @@ impl Store {
         let refuse = |fault| FileError::from_fault(&place.shown, fault);
         let header = Header::read(&conn).map_err(refuse)?;
         let (root, keys) = header.unlock(unlock, &settings.kdf).map_err(refuse)?;
+        let root = Arc::new(root);
 
         let mut store = Self { conn, keys, root, seen: RefCell::default(), index: Index::default(), place, settings };
         store.admit().map_err(|fault| FileError::from_fault(&store.place.shown, fault))?;
@@ -45,8 +46,9 @@ impl Store {
         }
     }
 
-    pub(crate) fn inventory_key(&self) -> InventoryKey {
-        InventoryKey::derive_from(&self.root)
+    /// The root key, for what is derived from it outside the store.
+    pub(super) fn root(&self) -> Arc<RootKey> {
+        Arc::clone(&self.root)
     }
 
     pub(crate) fn info(&mut self, cx: &Context) -> Result<StoreInfo, Fault> {

@@ -52,7 +52,10 @@ impl Place {
         }
         // Stores are never in a mode that writes one. SQLite would roll it back into the file.
         if look(&self.beside("-journal"), &self.shown)?.is_some() {
-            return Err(FileError::Damaged { path: self.shown.clone(), what: "a foreign rollback journal lies beside it" });
+            return Err(FileError::Damaged {
+                path: self.shown.clone(),
+                what: "a foreign rollback journal lies beside it",
+            });
         }
         Ok(())
     }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use keyward_core::{AuditAction, Context, Error, ErrorKind, Material, Operation, Read, ReadItem, Result, Select};
+use keyward_core::{
+    AuditAction, AuditEvent, Context, Error, ErrorKind, Material, Operation, Read, ReadItem, Result, Select,
+};
 
+use super::Store;
 use super::rows::{Reading, Table, Writing};
-use super::{Store, event};
 use crate::config::Audit;
 use crate::error::{Fault, NAME};
 use crate::wire::Shown;
@@ -101,7 +103,7 @@ impl Writing<'_> {
         let mut any = false;
         for (item, answer) in items.iter().zip(answers) {
             if let Ok(Read::Found { version, .. }) = answer {
-                self.log(&event(AuditAction::Read, cx).key(&item.target.id).version(*version))?;
+                self.log(&AuditEvent::new(AuditAction::Read, cx).key(&item.target.id).version(*version))?;
                 any = true;
             }
         }

@@ -1,20 +1,24 @@
 //! Records: load, swap, list.
 
 use keyward_core::{
-    AuditAction, Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Operation, Page, PageToken,
-    RecordError, Result, Stamp, Stamped, Swap,
+    AuditAction, AuditEvent, Context, Expect, KeyId, KeyRecord, ListQuery, Operation, Page, PageToken, RecordError,
+    Result, Stamp, Stamped, Swap,
 };
 
+use super::Store;
 use super::index::Position;
 use super::rows::{Reading, Row, RowId, Table};
-use super::{Store, event};
-use crate::error::{Fault, NAME};
+use crate::error::Fault;
 
 /// How many records a page has unless the query says otherwise.
 const PAGE: usize = 100;
 
 impl Store {
-    pub(crate) fn load(&mut self, cx: &Context, keys: &[KeyId]) -> Result<Vec<Result<Option<Stamped<KeyRecord>>>>, Fault> {
+    pub(crate) fn load(
+        &mut self,
+        cx: &Context,
+        keys: &[KeyId],
+    ) -> Result<Vec<Result<Option<Stamped<KeyRecord>>>>, Fault> {
         let reading = self.reading(cx)?;
         let one = |key: &KeyId| match reading.record(key) {
             Ok(found) => Ok(found.map(|(row, record)| stamped(&row, record))),
@@ -24,7 +28,13 @@ impl Store {
     }
 
     /// `encoded` is the encoding of `next`.
-    pub(crate) fn swap(&mut self, cx: &Context, expect: &Expect, next: &KeyRecord, encoded: &[u8]) -> Result<Swap, Fault> {
+    pub(crate) fn swap(
+        &mut self,
+        cx: &Context,
+        expect: &Expect,
+        next: &KeyRecord,
+        encoded: &[u8],
+    ) -> Result<Swap, Fault> {
         let key = next.id();
         let mut writing = self.writing(cx)?;
         let old = match (writing.record(key)?, expect) {
@@ -38,7 +48,7 @@ impl Store {
         let id = writing.record_id(key);
         let row = writing.put(Table::Records, &id, old.as_ref(), encoded)?;
         let verb = next.operations().last().map_or("unknown", |operation| operation.verb.as_str());
-        writing.log(&event(AuditAction::Change, cx).key(key).detail(verb))?;
+        writing.log(&AuditEvent::new(AuditAction::Change, cx).key(key).detail(verb))?;
         writing.commit()?;
         Ok(Swap::Applied(Stamp::new(row.stamp())))
     }
@@ -111,9 +121,4 @@ impl Reading<'_> {
 
 fn stamped(row: &Row, record: KeyRecord) -> Stamped<KeyRecord> {
     Stamped { value: record, stamp: Stamp::new(row.stamp()) }
-}
-
-/// The error for a request that can never succeed.
-pub(crate) fn invalid(operation: Operation, detail: &'static str) -> Error {
-    Error::new(ErrorKind::Invalid, operation, NAME).with_detail(detail)
 }

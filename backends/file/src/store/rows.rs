@@ -84,7 +84,9 @@ impl Seen {
         }
         let newest = self.rows.get(&(table, *id)).copied().unwrap_or(0);
         match found {
-            None if newest > 0 => Err(Fault::Tampered("a row that was there is gone, and rows of its kind are never deleted")),
+            None if newest > 0 => {
+                Err(Fault::Tampered("a row that was there is gone, and rows of its kind are never deleted"))
+            }
             Some(row) if row.version < newest => Err(Fault::Tampered("an older state of a row was put back")),
             Some(row) => {
                 self.rows.insert((table, *id), row.version);

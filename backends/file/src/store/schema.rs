@@ -10,11 +10,27 @@ use std::path::Path;
 const APPLICATION: i64 = 0x4b57_4446;
 
 const TABLES: [(&str, &str, usize); 6] = [
-    ("audit", "CREATE TABLE audit (seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, sealed BLOB NOT NULL, link BLOB NOT NULL) STRICT", 0),
+    (
+        "audit",
+        "CREATE TABLE audit (seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, sealed BLOB NOT NULL, link BLOB NOT NULL) STRICT",
+        0,
+    ),
     ("header", "CREATE TABLE header (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT", 1),
-    ("material", "CREATE TABLE material (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, version INTEGER NOT NULL, epoch INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT", 1),
-    ("pointers", "CREATE TABLE pointers (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, version INTEGER NOT NULL, epoch INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT", 1),
-    ("records", "CREATE TABLE records (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, version INTEGER NOT NULL, epoch INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT", 1),
+    (
+        "material",
+        "CREATE TABLE material (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, version INTEGER NOT NULL, epoch INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT",
+        1,
+    ),
+    (
+        "pointers",
+        "CREATE TABLE pointers (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, version INTEGER NOT NULL, epoch INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT",
+        1,
+    ),
+    (
+        "records",
+        "CREATE TABLE records (n INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, version INTEGER NOT NULL, epoch INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT",
+        1,
+    ),
     ("state", "CREATE TABLE state (n INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT", 0),
 ];
 

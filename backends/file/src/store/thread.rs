@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 use async_channel::{Receiver, Sender};
 use futures_lite::future::or;
 use keyward_core::{Clock, Context, Error, ErrorKind, Operation, Result, SystemClock};
-use keyward_seal::{InventoryKey, Unlock};
+use keyward_seal::{InventoryKey, RootKey, Unlock};
 
 use super::{Store, create};
 use crate::config::FileBuilder;
@@ -30,7 +30,10 @@ pub(crate) enum Entrance {
 
 /// A handle to an open store. The last one to go closes it.
 #[derive(Clone, Debug)]
-pub(crate) struct Handle(Arc<Owner>);
+pub(crate) struct Handle {
+    owner: Arc<Owner>,
+    root: Arc<RootKey>,
+}
 
 #[derive(Debug)]
 struct Owner {
@@ -58,7 +61,7 @@ impl Handle {
             match entered.and_then(|()| Store::open(&path, settings, &unlock)) {
                 Ok(store) => {
                     // Nobody waits any more if the caller gave up; the queue then ends at once.
-                    ready.try_send(Ok(())).ok();
+                    ready.try_send(Ok(store.root())).ok();
                     serve(store, &queue);
                 }
                 Err(error) => drop(ready.try_send(Err(error))),
@@ -68,14 +71,19 @@ impl Handle {
         let thread = thread.map_err(|error| FileError::io(&shown, &error))?;
         let owner = Owner { path: shown, jobs, thread: Some(thread) };
         match opened.recv().await {
-            Ok(answer) => answer.map(|()| Self(Arc::new(owner))),
+            Ok(answer) => answer.map(|root| Self { owner: Arc::new(owner), root }),
             Err(_) => Err(FileError::Io { path: owner.path.clone(), kind: std::io::ErrorKind::Other }),
         }
     }
 
     /// The path the store was opened under.
     pub(crate) fn path(&self) -> &std::path::Path {
-        &self.0.path
+        &self.owner.path
+    }
+
+    /// The key behind fingerprints.
+    pub(crate) fn inventory_key(&self) -> InventoryKey {
+        InventoryKey::derive_from(&self.root)
     }
 
     /// Runs `work` on the store. Given up before it began, it is not done; once begun, it is done whole.
@@ -89,6 +97,7 @@ impl Handle {
             return Err(Fault::Deadline.into_error(operation));
         }
         let claim = Claim::default();
+        let _called_off_when_dropped = CallOff(claim.clone());
         let (answer, waiting) = async_channel::bounded(1);
         let (theirs, deadline) = (claim.clone(), cx.clone());
         let job: Job = Box::new(move |store| {
@@ -99,12 +108,12 @@ impl Handle {
             answer.try_send(work(store)).ok();
         });
         let served = async {
-            if self.0.jobs.send(job).await.is_err() {
+            if self.owner.jobs.send(job).await.is_err() {
                 return Err(stopped(ErrorKind::Unavailable, operation));
             }
             match waiting.recv().await {
                 Ok(answer) => answer.map_err(|fault| fault.into_error(operation)),
-                Err(_) if claim.take() => Err(Fault::Deadline.into_error(operation)),
+                Err(_) if cx.is_expired() => Err(Fault::Deadline.into_error(operation)),
                 Err(_) => Err(stopped(ErrorKind::Unknown, operation)),
             }
         };
@@ -120,11 +129,6 @@ impl Handle {
     }
 }
 
-/// The key behind fingerprints.
-pub(crate) async fn inventory_key(_: &Handle) -> Option<InventoryKey> {
-    None
-}
-
 impl Drop for Owner {
     /// Waits for the thread, so that the files are closed when this returns.
     fn drop(&mut self) {
@@ -136,14 +140,22 @@ impl Drop for Owner {
     }
 }
 
-/// The right to do, or to call off, one piece of work: whoever takes it first has it. Dropping the caller's future
-/// calls the work off unless it has begun.
+/// The right to do, or to call off, one piece of work: whoever takes it first has it.
 #[derive(Clone, Debug, Default)]
 struct Claim(Arc<AtomicBool>);
 
 impl Claim {
     fn take(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// Calls the work off when the caller's future is dropped, unless it has begun.
+struct CallOff(Claim);
+
+impl Drop for CallOff {
+    fn drop(&mut self) {
+        self.0.take();
     }
 }
 

@@ -24,7 +24,9 @@ impl Store {
         structure(&reading.tx)?;
         let found = Walk::over(&reading, cx, state.counter)?;
         if found.set != state.set || found.rows != state.rows {
-            return Err(Fault::Tampered("the rows are not those the state counts: one was deleted, inserted or put back"));
+            return Err(Fault::Tampered(
+                "the rows are not those the state counts: one was deleted, inserted or put back",
+            ));
         }
         audit::walk(&reading, cx, 0, |_| true)?;
         let entries: i64 = reading.tx.query_row("SELECT count(*) FROM audit", [], |row| row.get(0))?;
@@ -32,7 +34,13 @@ impl Store {
             return Err(Fault::Tampered("the audit log has entries outside its chain"));
         }
         let [records, keys, material] = state.rows;
-        Ok(Verified { records, keys_with_material: keys, material, audit_entries: state.entries, counter: state.counter })
+        Ok(Verified {
+            records,
+            keys_with_material: keys,
+            material,
+            audit_entries: state.entries,
+            counter: state.counter,
+        })
     }
 }
 

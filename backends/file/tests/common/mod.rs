@@ -1,0 +1,142 @@
+//! What the tests share: a store in a directory of its own, keys, records.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_lite::future::block_on;
+use keyward_core::{
+    AccessLevel, Actor, Change, Context, Edit, Expect, KeyDraft, KeyId, KeyRecord, Material, Ownership, PointerToken,
+    PublicationId, Publish, Read, Scope, SecretBackend, SecretBackendExt, SecretValue, Select, Stage, Stamp, Swap,
+    Target, Transition, VersionId,
+};
+use keyward_file::{FileBackend, FileBuilder, KeyFile};
+use tempfile::TempDir;
+
+/// A directory with a store in it and the key file beside.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) directory: TempDir,
+    pub(crate) store: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Site {
+    /// A directory with a key file and no store.
+    pub(crate) fn empty() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (store, key) = (directory.path().join("keys.keyward"), directory.path().join("unlock.key"));
+        KeyFile::create(&key).expect("a key file");
+        Self { directory, store, key }
+    }
+
+    /// A directory with a key file and a closed store.
+    pub(crate) fn new() -> Self {
+        let site = Self::empty();
+        drop(site.create());
+        site
+    }
+
+    pub(crate) fn create(&self) -> FileBackend {
+        block_on(FileBackend::create(&self.store, KeyFile::at(&self.key))).expect("a new store")
+    }
+
+    pub(crate) fn open(&self) -> FileBackend {
+        self.open_with(FileBackend::builder())
+    }
+
+    pub(crate) fn open_with(&self, builder: FileBuilder) -> FileBackend {
+        block_on(builder.open(&self.store, KeyFile::at(&self.key))).expect("the store opens")
+    }
+
+    /// The store through SQLite alone.
+    pub(crate) fn raw(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(&self.store).expect("SQLite opens the store")
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+pub(crate) fn cx() -> Context {
+    Context::new("test", "a test").expect("plain texts").within(Duration::from_secs(120))
+}
+
+pub(crate) fn key(name: &str) -> KeyId {
+    format!("dev/payments/{name}").parse().expect("a key id")
+}
+
+pub(crate) fn change() -> Change {
+    Change::new(
+        "test".parse::<Actor>().expect("an actor"),
+        keyward_core::Clock::now(&keyward_core::SystemClock::default()),
+    )
+}
+
+/// The first record of a key.
+pub(crate) fn record(id: &KeyId) -> KeyRecord {
+    let draft = KeyDraft::new(
+        id.clone(),
+        Ownership::new("payments", "ada@example.com", "grace@example.com", "#payments").expect("an ownership"),
+        Scope::new(AccessLevel::ReadOnly).service("billing").expect("a service"),
+        "acme".parse().expect("an issuer"),
+    );
+    KeyRecord::register(&draft, &change()).expect("a record")
+}
+
+/// The next record: one note, one revision more.
+pub(crate) fn next(record: &KeyRecord) -> KeyRecord {
+    let note = "a note".parse().expect("a note");
+    record.apply(&Transition::Edit(Edit::Note(note)), &change()).expect("a legal edit")
+}
+
+pub(crate) fn target(id: &KeyId) -> Target {
+    record(id).target()
+}
+
+pub(crate) fn material(text: &str) -> Material {
+    Material::one(SecretValue::from(text)).expect("material")
+}
+
+pub(crate) fn register(store: &FileBackend, id: &KeyId) -> Stamp {
+    match block_on(store.swap(&cx(), id, Expect::Absent, &record(id))).expect("a swap") {
+        Swap::Applied(stamp) => stamp,
+        Swap::Conflict(_) => panic!("the key is registered already"),
+    }
+}
+
+/// Stages and publishes a version; its id.
+pub(crate) fn publish(store: &FileBackend, id: &KeyId, text: &str) -> VersionId {
+    let (target, version) = (target(id), VersionId::generate());
+    block_on(async {
+        let staged = store.stage(&cx(), &target, version, &material(text)).await.expect("a stage");
+        assert_eq!(staged, Stage::Stored);
+        let token: PointerToken = store.pointer(&cx(), &target).await.expect("a pointer").token;
+        let published = store.publish(&cx(), &target, version, PublicationId::generate(), &token).await;
+        assert!(matches!(published.expect("a publish"), Publish::Moved(_)));
+    });
+    version
+}
+
+/// The current value is this text.
+pub(crate) fn shows(store: &FileBackend, id: &KeyId, text: &str) -> bool {
+    let read = block_on(store.read_one(&cx(), &target(id), Select::Current)).expect("a read");
+    matches!(read, Read::Found { material: found, .. } if found.ct_eq(&material(text)))
+}
+
+/// Every file of a directory with its bytes.
+pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+    let entries = std::fs::read_dir(directory).expect("a directory");
+    let mut files: Vec<_> = entries
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let regular = path.symlink_metadata().expect("an entry").is_file();
+            let bytes = regular.then(|| std::fs::read(&path).expect("a file"));
+            (path, bytes)
+        })
+        .collect();
+    files.sort();
+    files
+}

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward::core::{
-    Clock, Environment, IncidentState, KeyRecord, ManualClock, Material, Retry, RunPhase, SecretBackend,
+    Environment, IncidentState, KeyRecord, ManualClock, Material, Retry, RunPhase, SecretBackend,
     SecretBackendExt, SecretValue, Select, Shows, Stage, VersionId, VersionState,
 };
 use keyward::keyring::Keyring;

@@ -65,7 +65,7 @@ pub(crate) fn cx() -> Context {
 }
 
 pub(crate) fn key(name: &str) -> KeyId {
-    format!("dev/payments/{name}").parse().expect("a key id")
+    format!("dev/analytics/{name}").parse().expect("a key id")
 }
 
 pub(crate) fn change() -> Change {

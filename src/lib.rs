@@ -1,7 +1,11 @@
-//! keyward
+#![cfg_attr(feature = "file", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "file"), doc = "The whole life of API keys; see the README for the crate page.")]
 #![forbid(unsafe_code)]
 
 pub mod audit;
+#[cfg(feature = "file")]
+pub mod file;
+pub mod guide;
 pub mod inventory;
 pub mod issuer;
 pub mod keyring;
@@ -9,3 +13,12 @@ pub mod leak;
 pub mod rotation;
 
 pub use keyward_core as core;
+
+pub use crate::core::{
+    AccessLevel, Context, Environment, Function, KeyDraft, KeyId, KeyRecord, Material, Mode, Ownership, RotationPolicy,
+    Scope, SecretBackend, SecretValue, async_trait,
+};
+pub use inventory::Inventory;
+pub use keyring::{KeyHandle, Keyring, Outcome};
+pub use leak::{LeakReport, LeakResponse};
+pub use rotation::{Rotator, Step};

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward::core::{
-    Environment, IncidentState, KeyRecord, ManualClock, Material, Retry, RunPhase, SecretBackend,
-    SecretBackendExt, SecretValue, Select, Shows, Stage, VersionId, VersionState,
+    Environment, IncidentState, KeyRecord, ManualClock, Material, Retry, RunPhase, SecretBackend, SecretBackendExt,
+    SecretValue, Select, Shows, Stage, VersionId, VersionState,
 };
 use keyward::keyring::Keyring;
 use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep, Leaked};

@@ -29,6 +29,9 @@ pub enum InventoryError {
     /// The draft breaks a rule of records.
     #[error("the key cannot be registered: {0}")]
     Draft(RecordError),
+    /// An import could not be completed. Import the same value again.
+    #[error("the import is not complete: {0}")]
+    Import(Box<crate::rotation::RotationError>),
     /// Nobody was named who acts.
     #[error("nobody was named who acts; call actor()")]
     NoActor,

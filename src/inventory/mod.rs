@@ -31,6 +31,7 @@ mod commit;
 mod edit;
 mod error;
 mod history;
+mod import;
 mod query;
 mod rows;
 mod view;
@@ -61,7 +62,7 @@ pub struct Inventory<B> {
 impl<B> Inventory<B> {
     /// The inventory of a store.
     pub fn new(backend: B) -> Self {
-        Self { backend, actor: None, clock: Arc::new(SystemClock::default()) }
+        Self { backend, actor: None, clock: Arc::new(SystemClock) }
     }
 
     /// Who acts. A name that is not acceptable is reported by the first call.

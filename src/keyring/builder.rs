@@ -190,7 +190,7 @@ impl KeyringBuilder {
             client: instance.clone().unwrap_or_else(|| HolderId::generate().to_string().into()),
             instance,
             ticker: self.clock.clone().map_or(Ticker::Machine, Ticker::Given),
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::default())),
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             soft: self.soft,
             hard: self.hard,
             health: self.health,

@@ -152,10 +152,10 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
         if incident.state == IncidentState::AwaitingReview {
             return Ok(LeakStep::AwaitingReview(IncidentReport::of(&read.value, &incident)));
         }
-        if !self.fence_tried && pointer_in_flight(&read.value) {
+        let condemned = read.value.version(incident.version).is_some_and(|v| v.state == VersionState::RevokePending);
+        if condemned && !self.fence_tried && pointer_in_flight(&read.value) {
             return Ok(self.fence().await);
         }
-        let condemned = read.value.version(incident.version).is_some_and(|v| v.state == VersionState::RevokePending);
         if condemned && self.unconfirmed.is_none() {
             return self.revoke(&cx, &read, incident.version).await;
         }

@@ -88,10 +88,6 @@ impl<B: SecretBackend> Rotator<B> {
         &self.clock
     }
 
-    pub(crate) fn actor(&self) -> &Actor {
-        &self.actor
-    }
-
     pub(crate) fn context(&self, reason: &Reason) -> Context {
         Context::by(self.actor.clone(), reason.clone()).within(self.settings.call_limit)
     }

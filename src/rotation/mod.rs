@@ -25,6 +25,7 @@ pub use builder::{Rotator, RotatorBuilder};
 pub(crate) use engine::Death;
 pub use error::{NeedsOperator, RotationError};
 pub use gate::{GatePolicy, Verdict};
+pub(crate) use import::HandOver;
 pub use plan::{Plan, PlannedStep};
 pub use run::RotationRun;
 pub use step::{RunReport, Step};

@@ -99,7 +99,7 @@ impl fmt::Display for Step {
             }
             Self::Validated { version } => write!(f, "proved that version {version} works with the recorded scope"),
             Self::Promoting { version } => write!(f, "journalled that version {version} is about to be published"),
-            Self::Published { version } => write!(f, "published version {version}; the old one still works"),
+            Self::Published { version } => write!(f, "published version {version}: readers get it from now on"),
             Self::Retiring { version, evidence } => write!(f, "condemned old version {version} ({evidence})"),
             Self::Found { version } => write!(f, "found condemned version {version} at the issuer"),
             Self::Revoked { version } => write!(f, "saw version {version} dead"),

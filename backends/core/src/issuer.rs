@@ -1,6 +1,7 @@
 //! The contract of an issuer: the system that mints and revokes keys.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -228,4 +229,47 @@ pub trait Validator: fmt::Debug + Send + Sync {
     /// # Errors
     /// Any kind; counted as [`Probe::Unclear`].
     async fn probe(&self, cx: &Context, issue: Issue<'_>, material: &Material) -> Result<Probe>;
+}
+
+#[async_trait]
+impl<V: Validator + ?Sized> Validator for Arc<V> {
+    async fn probe(&self, cx: &Context, issue: Issue<'_>, material: &Material) -> Result<Probe> {
+        (**self).probe(cx, issue, material).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<I: KeyIssuer + ?Sized> KeyIssuer for Arc<I> {
+    fn capabilities(&self) -> &IssuerCapabilities {
+        (**self).capabilities()
+    }
+
+    async fn create(&self, cx: &Context, new: Issue<'_>) -> Result<Created, CreateError> {
+        (**self).create(cx, new).await
+    }
+
+    async fn find(&self, cx: &Context, record: &KeyRecord, version: Option<VersionId>) -> Result<Vec<IssuerKey>> {
+        (**self).find(cx, record, version).await
+    }
+
+    async fn status(&self, cx: &Context, issue: Issue<'_>) -> Result<IssuerStatus> {
+        (**self).status(cx, issue).await
+    }
+
+    async fn scope(&self, cx: &Context, issue: Issue<'_>) -> Result<Option<Scope>> {
+        (**self).scope(cx, issue).await
+    }
+
+    async fn deactivate(&self, cx: &Context, issue: Issue<'_>) -> Result<()> {
+        (**self).deactivate(cx, issue).await
+    }
+
+    async fn activate(&self, cx: &Context, issue: Issue<'_>) -> Result<()> {
+        (**self).activate(cx, issue).await
+    }
+
+    async fn revoke(&self, cx: &Context, issue: Issue<'_>) -> Result<Revoke> {
+        (**self).revoke(cx, issue).await
+    }
 }

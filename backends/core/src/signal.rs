@@ -1,6 +1,7 @@
 //! What the engine listens to before it gives a version up.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -135,4 +136,25 @@ pub trait AdoptionLedger: AdoptionSignal {
     /// # Errors
     /// `Denied`, `Throttled`, `Unavailable`.
     async fn note(&self, cx: &Context, key: &KeyId, adoption: &Adoption) -> Result<()>;
+}
+
+#[async_trait]
+impl<S: HealthSignal + ?Sized> HealthSignal for Arc<S> {
+    async fn health(&self, cx: &Context, query: &HealthQuery) -> Result<HealthReport> {
+        (**self).health(cx, query).await
+    }
+}
+
+#[async_trait]
+impl<S: UsageSignal + ?Sized> UsageSignal for Arc<S> {
+    async fn last_use(&self, cx: &Context, key: &KeyId, version: VersionId) -> Result<LastUse> {
+        (**self).last_use(cx, key, version).await
+    }
+}
+
+#[async_trait]
+impl<S: AdoptionSignal + ?Sized> AdoptionSignal for Arc<S> {
+    async fn consumers(&self, cx: &Context, key: &KeyId) -> Result<Vec<Adoption>> {
+        (**self).consumers(cx, key).await
+    }
 }

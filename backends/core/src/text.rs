@@ -62,7 +62,8 @@ pub(crate) fn fit(text: &str, max: usize) -> String {
 }
 
 fn is_unprintable(c: char) -> bool {
-    let separator_or_direction = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let separator_or_direction =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || separator_or_direction || c == '\u{feff}'
 }
 

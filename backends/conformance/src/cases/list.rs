@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use keyward_core::{
-    ErrorKind, Expect, Function, KeyId, KeyRecord, ListQuery, Page, PageToken, Result, SecretBackendExt, Stamped,
-};
+use keyward_core::{ErrorKind, Expect, Function, KeyId, KeyRecord, ListQuery, Page, PageToken, Result, Stamped};
 
 use super::records;
 use crate::Subject;
 use crate::subject::{assert_refused, assert_same};
+
+/// Far more pages than any of these listings has.
+const MOST_PAGES: usize = 1000;
 
 /// Where nothing matches, the listing is empty and ends.
 pub async fn list_of_nothing_is_empty(on: &Subject<'_>) {
@@ -35,9 +36,10 @@ pub async fn page_holds_at_most_its_limit(on: &Subject<'_>) {
     let count = seven(on).await.len();
     for limit in 1..=count {
         let mut token = None;
-        loop {
+        for number in 0.. {
             let page = page(on, &query(on).limit(limit), token).await.expect("a page");
             assert!(page.items.len() <= limit, "{} items on a page of {limit}", page.items.len());
+            assert!(number < MOST_PAGES, "the listing never ends");
             match page.next {
                 None => break,
                 next => token = next,
@@ -126,6 +128,7 @@ pub async fn writes_during_a_listing_hide_nothing(on: &Subject<'_>) {
             let id = found.expect("a readable record").value.id().clone();
             *seen.entry(id).or_default() += 1;
         }
+        assert!(round < MOST_PAGES, "the listing never ends");
         if page.next.is_none() {
             break;
         }
@@ -175,6 +178,14 @@ async fn page(
 }
 
 async fn all(on: &Subject<'_>, query: ListQuery) -> Vec<Stamped<KeyRecord>> {
-    let found = on.backend.list_all(&on.cx(), &query).await.expect("a listing");
-    found.into_iter().map(|item| item.expect("a readable record")).collect()
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..MOST_PAGES {
+        let page = page(on, &query, token).await.expect("a page");
+        found.extend(page.items.into_iter().map(|item| item.expect("a readable record")));
+        match page.next {
+            None => return found,
+            next => token = next,
+        }
+    }
+    panic!("the listing never ends");
 }

@@ -82,6 +82,11 @@ impl Lab {
         self
     }
 
+    /// The run's version is validated now.
+    pub(crate) fn prove(&mut self) -> &mut Self {
+        self.go(&validate(self.now))
+    }
+
     /// The move must be refused.
     pub(crate) fn refused(&mut self, transition: &Transition) -> TransitionError {
         match self.attempt(transition) {
@@ -107,7 +112,7 @@ impl Lab {
     /// From plan to validated.
     pub(crate) fn prepare(&mut self, kind: RunKind) -> VersionId {
         let version = self.begin(kind);
-        self.go(&store(version)).go(&validate(self.now));
+        self.go(&store(version)).prove();
         version
     }
 

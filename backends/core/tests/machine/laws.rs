@@ -109,7 +109,7 @@ fn ids_are_never_reused(before: &KeyRecord, after: &KeyRecord) {
 
 /// I7.
 fn rank_never_falls(before: &KeyRecord, transition: &Transition, after: &KeyRecord) {
-    use VersionState::{Gone, Overlap, Primary, Revoked, RevokePending, Suspended};
+    use VersionState::{Gone, Overlap, Primary, RevokePending, Revoked, Suspended};
     for old in before.versions() {
         let new = after.version(old.id).expect("I6: no version disappears").state;
         let allowed = new >= old.state

@@ -23,6 +23,9 @@ impl Store {
         place.check()?;
         let conn = connect(&place, &settings)?;
         schema::check(&conn, &place.shown)?;
+        if place.ends_within_a_page() {
+            return Err(FileError::Damaged { path: place.shown, what: "it was cut off" });
+        }
         let refuse = |fault| FileError::from_fault(&place.shown, fault);
         let header = Header::read(&conn).map_err(refuse)?;
         let (root, keys) = header.unlock(unlock, &settings.kdf).map_err(refuse)?;

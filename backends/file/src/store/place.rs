@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
+use super::connect::PAGE;
 use crate::error::FileError;
 
 /// A path whose directory is resolved, so that SQLite meets no symbolic link and no special name.
@@ -63,6 +64,11 @@ impl Place {
     /// True when a process that was killed, or one that is alive, has left changes in the log beside the file.
     pub(super) fn has_log(&self) -> bool {
         fs::symlink_metadata(self.beside("-wal")).is_ok_and(|log| log.len() > 0)
+    }
+
+    /// True when the file ends within a page, which SQLite would fill up in silence.
+    pub(super) fn ends_within_a_page(&self) -> bool {
+        !self.has_log() && fs::symlink_metadata(&self.path).is_ok_and(|file| file.len() % PAGE != 0)
     }
 
     /// True when anything is at the path.

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_lite::future::block_on;
@@ -53,6 +55,12 @@ impl Site {
     /// The store through SQLite alone.
     pub(crate) fn raw(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(&self.store).expect("SQLite opens the store")
+    }
+
+    /// The same while a store is open in this process. SQLite knows of both and keeps its locks; no other way of
+    /// opening the file would.
+    pub(crate) fn raw_beside(&self, _open: &FileBackend) -> rusqlite::Connection {
+        self.raw()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -125,6 +133,35 @@ pub(crate) fn shows(store: &FileBackend, id: &KeyId, text: &str) -> bool {
     let read = block_on(store.read_one(&cx(), &target(id), Select::Current)).expect("a read");
     matches!(read, Read::Found { material: found, .. } if found.ct_eq(&material(text)))
 }
+
+/// This test binary again, as a child process that runs one of its ignored tests in the directory of `site`. What the
+/// child has to say comes on its standard error, line by line.
+pub(crate) fn child(site: &Site, test: &str, mode: &str) -> Child {
+    Command::new(std::env::current_exe().expect("this binary"))
+        .args(["--ignored", "--exact", test, "--nocapture"])
+        .env(DIRECTORY, site.path())
+        .env(MODE, mode)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a child process")
+}
+
+/// In the child: the store and the mode the parent chose.
+pub(crate) fn called() -> (PathBuf, KeyFile, String) {
+    let directory = PathBuf::from(std::env::var_os(DIRECTORY).expect("only a parent test starts this"));
+    let mode = std::env::var(MODE).expect("only a parent test starts this");
+    (directory.join("keys.keyward"), KeyFile::at(directory.join("unlock.key")), mode)
+}
+
+/// In the child: one line to the parent, in one piece.
+pub(crate) fn say(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("the parent listens");
+}
+
+const DIRECTORY: &str = "KEYWARD_FILE_TEST_DIRECTORY";
+const MODE: &str = "KEYWARD_FILE_TEST_MODE";
 
 /// Every file of a directory with its bytes.
 pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {

@@ -1,0 +1,242 @@
+//! Every phase against every move: the documented next phase, or the documented refusal.
+//!
+//! The records are not listed by hand: all that can be reached with a few versions are visited,
+//! and each is asked every move, right away and much later. What must happen is said once more
+//! below, in the words of the specification.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use keyward_core::{
+    Death, Edit, KeyRecord, Passed, RunKind, RunPhase, Transition, TransitionError, Version, VersionId, VersionState,
+};
+
+use crate::common::*;
+use crate::laws;
+use crate::moves::moves;
+
+const VERSIONS: usize = 3;
+const RUNS: usize = 3;
+
+#[test]
+fn every_phase_against_every_move() {
+    let lab = Lab::new();
+    let mut seen_shapes = BTreeSet::from([shape(&lab.record)]);
+    let mut queue = VecDeque::from([(lab.record, 100)]);
+    let mut cells: BTreeMap<(String, &str), BTreeSet<String>> = BTreeMap::new();
+    let mut asked = 0_u32;
+    while let Some((record, fresh)) = queue.pop_front() {
+        let untouched = record.clone();
+        let last = record.operations().last().expect("an operation").at;
+        let here = phase_of(&record).unwrap_or("no run").to_owned();
+        for transition in moves(&record, fresh) {
+            for at in [last, last + TimeDelta::days(40)] {
+                let change = change(fresh, at);
+                let expected = expectation(&record, &transition, at);
+                let answer = record.apply(&transition, &change);
+                asked += 1;
+                let found = match &answer {
+                    Ok(next) => Ok(phase_of(next)),
+                    Err(error) => Err(kind(error)),
+                };
+                assert_eq!(found, expected, "{} in {here}: {transition:?} on {record:#?}", transition.verb());
+                cells.entry((here.clone(), transition.verb())).or_default().insert(format!("{found:?}"));
+                let Ok(next) = answer else { continue };
+                laws::hold(&record, &transition, &change, &next);
+                let small = next.versions().len() <= VERSIONS && next.history().len() <= RUNS;
+                if small && seen_shapes.insert(shape(&next)) {
+                    queue.push_back((next, fresh + 2));
+                }
+            }
+        }
+        assert_eq!(record, untouched, "a move never changes the record it is asked about");
+    }
+    let phases: BTreeSet<_> = cells.keys().map(|(phase, _)| phase.as_str()).collect();
+    let verbs: BTreeSet<_> = cells.keys().map(|(_, verb)| *verb).collect();
+    assert_eq!(phases.len(), 10, "eight phases, no run, tombstone: {phases:?}");
+    assert_eq!(cells.len(), phases.len() * verbs.len(), "a cell of the table was never asked");
+    assert!(seen_shapes.len() > 1_000 && asked > 50_000, "{} shapes, {asked} questions", seen_shapes.len());
+    println!("{} records, {asked} questions, {} cells", seen_shapes.len(), cells.len());
+}
+
+/// What makes two records the same for the state machine.
+fn shape(record: &KeyRecord) -> String {
+    let number = |id: VersionId| record.versions().iter().position(|v| v.id == id);
+    let version = |v: &Version| {
+        let published = record.publications().iter().filter(|p| p.version == v.id).count().min(1);
+        format!("{:?}{}{}{published}", v.state, v.compromised.is_some(), v.was_created())
+            + if v.issuer_ref.is_some() { "r" } else { "" }
+    };
+    let run = record.run().map(|run| {
+        let asked = matches!(&run.phase, RunPhase::Plan { asked: Some(_), .. });
+        let parts =
+            (run.phase.name(), number(run.phase.version()), run.previous.and_then(number), run.kind.skips_soak());
+        format!("{parts:?}{asked}")
+    });
+    let versions: Vec<_> = record.versions().iter().map(version).collect();
+    let incidents: Vec<_> = record.incidents().iter().map(|i| (i.state, i.replaced_by.is_some())).collect();
+    let history = record.history().len();
+    format!("{versions:?}{run:?}{incidents:?}{history}{}{}", record.is_retiring(), record.retired_at().is_some())
+}
+
+fn phase_of(record: &KeyRecord) -> Option<&'static str> {
+    match record.run() {
+        Some(run) => Some(run.phase.name()),
+        None => record.retired_at().map(|_| "tombstone"),
+    }
+}
+
+type Expected = Result<Option<&'static str>, &'static str>;
+
+/// The specification, told a second time.
+fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -> Expected {
+    let here = phase_of(record);
+    let wakes =
+        matches!(transition, Transition::Adopt { .. } | Transition::Compromise { .. } | Transition::Gone { .. });
+    if here == Some("tombstone") && !wakes {
+        return Err("Retired");
+    }
+    let known = |v: VersionId| record.version(v);
+    let dead = |v: VersionId| known(v).is_some_and(|v| v.state.is_dead());
+    let about_new = |v: VersionId| record.run().is_some_and(|r| r.phase.version() == v);
+    let previous = record.run().and_then(|r| r.previous).and_then(known);
+    let back = previous
+        .is_some_and(|v| matches!(v.state, VersionState::Primary | VersionState::Overlap) && v.compromised.is_none());
+    let refused = || Err(if here.is_none() { "NoRun" } else { "WrongPhase" });
+    let leak_run = record.run().is_some_and(|r| r.kind == RunKind::Leak);
+    let early = || {
+        let served = record.run().and_then(|r| known(r.phase.version())).expect("a served version").entered_at;
+        at < served + TimeDelta::days(2)
+    };
+
+    match (transition, here) {
+        (Transition::Begin { .. } | Transition::Decommission { .. } | Transition::Bury, Some(_)) => Err("RunActive"),
+        (Transition::Begin { .. }, None) if record.is_retiring() => Err("Retired"),
+        (Transition::Begin { run, .. }, None) if record.history().iter().any(|h| h.id == *run) => Err("RunReused"),
+        (Transition::Begin { version, .. }, None) if known(*version).is_some() => Err("VersionReused"),
+        (Transition::Begin { .. }, None) => Ok(Some("plan")),
+
+        (Transition::Ask { version, .. }, Some("plan")) if about_new(*version) => Ok(Some("plan")),
+        (Transition::Store { version, .. }, Some("plan")) if about_new(*version) => Ok(Some("staged")),
+        (Transition::Replan { abandoned, .. }, Some("plan")) if about_new(*abandoned) => Ok(Some("plan")),
+        (Transition::Abandon { .. }, Some("plan" | "staged" | "validated")) => Ok(None),
+        (Transition::Abandon { .. } | Transition::RollBack { .. }, Some("retiring")) => Err("RollbackWindowPassed"),
+        (Transition::Validate { .. }, Some("staged")) => Ok(Some("validated")),
+        (Transition::Promote { publication, .. }, Some("validated")) => {
+            if record.publication(*publication).is_some() {
+                Err("PublicationReused")
+            } else {
+                Ok(Some("promoting"))
+            }
+        }
+        (Transition::Confirm, Some("promoting")) => Ok(match previous {
+            None => None,
+            Some(old) if old.state.is_dead() => None,
+            Some(old) if old.state == VersionState::RevokePending || leak_run => Some("retiring"),
+            Some(_) => Some("soaking"),
+        }),
+        (Transition::Observe { .. }, Some(phase)) => Ok(Some(phase)),
+
+        (Transition::RollBack { .. }, Some("promoting" | "soaking")) => {
+            if back {
+                Ok(Some("rolling-back"))
+            } else {
+                Err("NothingToRollBackTo")
+            }
+        }
+        (Transition::RolledBack, Some("rolling-back")) => Ok(None),
+
+        (Transition::Suspend { passed: Passed::NotNeeded }, Some("soaking")) => Err("WrongPhase"),
+        (Transition::Suspend { .. }, Some("soaking")) => {
+            if early() {
+                Err("TooEarly")
+            } else {
+                Ok(Some("suspended"))
+            }
+        }
+        (Transition::Reactivate, Some("suspended")) => Ok(Some("soaking")),
+        (Transition::Retire { passed: Passed::NotNeeded }, Some("soaking" | "suspended")) => Err("WrongPhase"),
+        (Transition::Retire { .. }, Some("soaking" | "suspended")) => {
+            if early() {
+                Err("TooEarly")
+            } else {
+                Ok(Some("retiring"))
+            }
+        }
+
+        (Transition::Revoked { version, death }, _) => match known(*version) {
+            None => Err("NoVersion"),
+            Some(v) if v.state != VersionState::RevokePending => Err("WrongState"),
+            Some(v) => {
+                let swept = at >= v.entered_at + TimeDelta::hours(1);
+                match (death, v.was_created()) {
+                    (Death::NeverCreated(_) | Death::NeverAppeared(_), true) => return Err("WasCreated"),
+                    (Death::Seen(_), false) => return Err("MayStillAppear"),
+                    (Death::NeverAppeared(_), false) if !swept => return Err("MayStillAppear"),
+                    _ => {}
+                }
+                let done = here == Some("retiring") && previous.is_some_and(|old| old.id == *version);
+                Ok(here.filter(|_| !done))
+            }
+        },
+        (Transition::Gone { version }, _) => match known(*version) {
+            None => Err("NoVersion"),
+            Some(v) if v.state == VersionState::Revoked => Ok(here),
+            Some(_) => Err("WrongState"),
+        },
+
+        (Transition::Compromise { version, .. }, _) => match known(*version) {
+            None => Err("NoVersion"),
+            Some(v) if v.compromised.is_some() => Ok(here),
+            Some(v) => {
+                let new = about_new(*version);
+                let old = previous.is_some_and(|old| old.id == *version);
+                let other_is_clean =
+                    record.run().and_then(|r| known(r.phase.version())).is_some_and(|v| v.compromised.is_none());
+                Ok(match here {
+                    Some("plan" | "staged" | "validated" | "suspended" | "retiring") if new => None,
+                    Some("promoting" | "soaking") if new => back.then_some("rolling-back"),
+                    Some("soaking" | "suspended") if old => Some("retiring"),
+                    Some("rolling-back") if old => other_is_clean.then_some("promoting"),
+                    Some("tombstone") => Some("tombstone").filter(|_| v.state.is_dead()),
+                    same => same,
+                })
+            }
+        },
+        (Transition::Adopt { version, .. }, _) => match known(*version) {
+            Some(v) if !v.state.is_dead() && v.issuer_ref.is_some() => Err("WrongState"),
+            Some(_) if !dead(*version) => Ok(here),
+            _ => Ok(here.filter(|phase| *phase != "tombstone")),
+        },
+
+        (Transition::Decommission { .. }, None) => Ok(None),
+        (Transition::Bury, None) => {
+            let working = record.versions().iter().any(|v| v.state.may_work());
+            if working { Err("StillWorking") } else { Ok(Some("tombstone")) }
+        }
+        (Transition::Edit(Edit::Scope { .. }), Some(_)) => Err("RunActive"),
+        (Transition::Edit(_), same) => Ok(same),
+        _ => refused(),
+    }
+}
+
+fn kind(error: &TransitionError) -> &'static str {
+    match error {
+        TransitionError::MayStillAppear { .. } => "MayStillAppear",
+        TransitionError::NothingToRollBackTo => "NothingToRollBackTo",
+        TransitionError::NoRun => "NoRun",
+        TransitionError::NoVersion { .. } => "NoVersion",
+        TransitionError::PublicationReused => "PublicationReused",
+        TransitionError::Retired => "Retired",
+        TransitionError::RollbackWindowPassed => "RollbackWindowPassed",
+        TransitionError::RunActive { .. } => "RunActive",
+        TransitionError::RunReused { .. } => "RunReused",
+        TransitionError::TooEarly { .. } => "TooEarly",
+        TransitionError::StillWorking { .. } => "StillWorking",
+        TransitionError::VersionReused { .. } => "VersionReused",
+        TransitionError::WasCreated { .. } => "WasCreated",
+        TransitionError::WrongPhase { .. } => "WrongPhase",
+        TransitionError::WrongState { .. } => "WrongState",
+        _ => "another kind",
+    }
+}

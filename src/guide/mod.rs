@@ -1,0 +1,16 @@
+//! The guide: texts for people, compiled with the docs.
+
+#[doc = include_str!("start.md")]
+pub mod start {}
+
+#[doc = include_str!("rotate.md")]
+pub mod rotate {}
+
+#[doc = include_str!("respond.md")]
+pub mod respond {}
+
+#[doc = include_str!("write_a_backend.md")]
+pub mod write_a_backend {}
+
+#[doc = include_str!("decisions.md")]
+pub mod decisions {}

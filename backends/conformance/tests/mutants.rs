@@ -37,16 +37,10 @@ fn every_flaw_breaks_the_rules_it_must_and_no_others() {
         let known = |rule: &&str| RULES.contains(rule);
         assert!(!must.is_empty() && must.iter().chain(&may).all(known), "{:?} names rules that exist", case.flaw);
         let broken = broken_by(Some(case.flaw));
-        let (missed, surplus): (Vec<_>, Vec<_>) = (
-            must.difference(&broken).collect(),
-            broken.iter().filter(|r| !must.contains(*r) && !may.contains(*r)).collect(),
-        );
-        if !missed.is_empty() {
-            println!("MISSED {:?} {missed:?}", case.flaw);
-        }
-        if !surplus.is_empty() {
-            println!("SURPLUS {:?} {surplus:?}", case.flaw);
-        }
+        let missed: Vec<_> = must.difference(&broken).collect();
+        let surplus: Vec<_> = broken.iter().filter(|rule| !must.contains(*rule) && !may.contains(*rule)).collect();
+        assert!(missed.is_empty(), "{:?} is not caught by {missed:?}", case.flaw);
+        assert!(surplus.is_empty(), "{:?} also breaks {surplus:?}", case.flaw);
         println!("{:?} is caught by {}", case.flaw, must.into_iter().collect::<Vec<_>>().join(", "));
     }
 }

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyward_core::{
-    AdoptionLedger, AuditSink, Capabilities, Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Material,
-    Operation, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, Result, Retire,
-    SecretBackend, Stage, Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
+    AdoptionLedger, AuditSink, Capabilities, Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Location,
+    Material, Operation, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, Result,
+    Retire, SecretBackend, Stage, Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
 };
 use keyward_seal::{InventoryKey, Unlock};
 
 use crate::config::FileBuilder;
-use crate::error::{FileError, NAME};
+use crate::error::{Fault, FileError, NAME, adopts_nothing};
 use crate::info::{StoreInfo, Verified};
 use crate::log::FileLog;
 use crate::store::{Handle, Position, Refused, Shown};
@@ -173,6 +173,7 @@ impl SecretBackend for FileBackend {
     }
 
     async fn swap(&self, cx: &Context, key: &KeyId, expect: Expect, next: &KeyRecord) -> Result<Swap> {
+        in_time(cx, Operation::Swap)?;
         let invalid = |detail| Error::new(ErrorKind::Invalid, Operation::Swap, NAME).with_key(key).with_detail(detail);
         if next.id() != key {
             return Err(invalid("the record belongs to another key"));
@@ -189,6 +190,7 @@ impl SecretBackend for FileBackend {
         query: &ListQuery,
         page: Option<PageToken>,
     ) -> Result<Page<Result<Stamped<KeyRecord>>>> {
+        in_time(cx, Operation::List)?;
         let foreign =
             || Error::new(ErrorKind::Invalid, Operation::List, NAME).with_detail("not a page token of this store");
         let after = page.map(|token| Position::parse(token.as_str()).ok_or_else(foreign)).transpose()?;
@@ -197,6 +199,7 @@ impl SecretBackend for FileBackend {
     }
 
     async fn stage(&self, cx: &Context, key: &Target, version: VersionId, material: &Material) -> Result<Stage> {
+        enter(cx, Operation::Stage, key)?;
         if material.shape() != key.shape {
             let error = Error::new(ErrorKind::Invalid, Operation::Stage, NAME).with_key(&key.id);
             return Err(error.with_detail("the material has another shape than the key"));
@@ -207,6 +210,7 @@ impl SecretBackend for FileBackend {
     }
 
     async fn pointer(&self, cx: &Context, key: &Target) -> Result<Pointer> {
+        enter(cx, Operation::Pointer, key)?;
         let (asked, id) = (cx.clone(), key.id.clone());
         let work = self.handle.call(cx, Operation::Pointer, move |store| store.pointer(&asked, &id));
         work.await.map_err(|error| error.with_key(&key.id))
@@ -220,6 +224,7 @@ impl SecretBackend for FileBackend {
         publication: PublicationId,
         expect: &PointerToken,
     ) -> Result<Publish> {
+        enter(cx, Operation::Publish, key)?;
         let (asked, id, shown, expect) = (cx.clone(), key.id.clone(), Shown { publication, version }, expect.clone());
         let work = self.handle.call(cx, Operation::Publish, move |store| store.publish(&asked, &id, shown, &expect));
         let answer = work.await.and_then(|answer| answer.map_err(|refused| refusal(refused, Operation::Publish)));
@@ -233,6 +238,7 @@ impl SecretBackend for FileBackend {
     }
 
     async fn withdraw(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Withdraw> {
+        enter(cx, Operation::Withdraw, key)?;
         let (asked, id) = (cx.clone(), key.id.clone());
         let work = self.handle.call(cx, Operation::Withdraw, move |store| store.withdraw(&asked, &id, version));
         let answer = work.await.and_then(|answer| answer.map_err(|refused| refusal(refused, Operation::Withdraw)));
@@ -240,12 +246,14 @@ impl SecretBackend for FileBackend {
     }
 
     async fn survey(&self, cx: &Context, key: &Target) -> Result<Survey> {
+        enter(cx, Operation::Survey, key)?;
         let (asked, id) = (cx.clone(), key.id.clone());
         let work = self.handle.call(cx, Operation::Survey, move |store| store.survey(&asked, &id));
         work.await.map_err(|error| error.with_key(&key.id))
     }
 
     async fn retire(&self, cx: &Context, key: &Target, _grace: Duration) -> Result<Retire> {
+        enter(cx, Operation::Retire, key)?;
         let (asked, id) = (cx.clone(), key.id.clone());
         let work = self.handle.call(cx, Operation::Retire, move |store| store.retire(&asked, &id));
         work.await.map_err(|error| error.with_key(&key.id))
@@ -258,6 +266,16 @@ impl SecretBackend for FileBackend {
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
         None
     }
+}
+
+fn in_time(cx: &Context, operation: Operation) -> Result<()> {
+    if cx.is_expired() { Err(Fault::Deadline.into_error(operation)) } else { Ok(()) }
+}
+
+/// What holds for every call about material.
+fn enter(cx: &Context, operation: Operation, key: &Target) -> Result<()> {
+    in_time(cx, operation).map_err(|error| error.with_key(&key.id))?;
+    if key.location == Location::Derived { Ok(()) } else { Err(adopts_nothing(operation).with_key(&key.id)) }
 }
 
 fn refusal(refused: Refused, operation: Operation) -> Error {

@@ -144,7 +144,7 @@ impl Default for FileBuilder {
             actor: None,
             audit: Audit::default(),
             busy_timeout: Self::DEFAULT_BUSY_TIMEOUT,
-            clock: Arc::new(SystemClock::default()),
+            clock: Arc::new(SystemClock),
             kdf: KdfPolicy::default(),
             max_bytes: None,
         }

@@ -250,6 +250,11 @@ impl Fault {
         matches!(self, Self::Tampered(_) | Self::Undecryptable(_) | Self::Sqlite { class: Class::Damaged, .. })
     }
 
+    /// True when it may or may not have happened.
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Commit { class: Class::Io | Class::Other, .. })
+    }
+
     /// The fault of a transaction whose only purpose is the audit log.
     pub(crate) fn of_audit(self) -> Self {
         match self {
@@ -272,7 +277,7 @@ impl Fault {
             Self::Audit { code } => {
                 error(ErrorKind::AuditUnavailable, ErrorKind::AuditUnavailable.advice()).with_code(code)
             }
-            Self::Commit { class: Class::Io | Class::Other, code } => {
+            Self::Commit { code, .. } if self.is_unknown() => {
                 error(ErrorKind::Unknown, "the disk failed while the change was made durable; repeat the call")
                     .with_code(code)
             }
@@ -323,6 +328,11 @@ impl From<SealError> for Fault {
     }
 }
 
+/// The error for a key whose material is elsewhere.
+pub(crate) fn adopts_nothing(operation: Operation) -> Error {
+    Error::new(ErrorKind::Unsupported, operation, NAME).with_detail("this store adopts no existing secrets")
+}
+
 fn classify(error: &rusqlite::Error) -> (Class, u32) {
     let Some(failure) = error.sqlite_error() else {
         // A row that is missing or a column of another type, where the schema allows neither.
@@ -331,6 +341,7 @@ fn classify(error: &rusqlite::Error) -> (Class, u32) {
     let class = match failure.extended_code & 0xff {
         ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL => Class::Busy,
         ffi::SQLITE_CORRUPT
+        | ffi::SQLITE_ERROR
         | ffi::SQLITE_CONSTRAINT
         | ffi::SQLITE_MISMATCH
         | ffi::SQLITE_TOOBIG

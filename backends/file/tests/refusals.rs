@@ -18,7 +18,6 @@ fn refused(site: &Site, unlock: impl Into<Unlock>) -> FileError {
     assert!(before == contents(site.path()), "a refused open changed the directory: {error}");
     let text = error.to_string();
     assert!(text.contains(';') || text.contains("try again"), "the error says no next step: {text}");
-    println!("{text}");
     error
 }
 

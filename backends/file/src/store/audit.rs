@@ -37,7 +37,7 @@ impl Store {
             writing.commit()?;
             Ok(seq)
         });
-        logged.map_err(Fault::of_audit)
+        logged.map_err(|fault| if fault.is_unknown() { fault } else { fault.of_audit() })
     }
 
     /// A page of the log. Every entry passed on the way is checked against the chain.

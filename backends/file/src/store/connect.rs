@@ -39,6 +39,7 @@ pub(super) fn connect_to(path: &Path, settings: &FileBuilder, keep_log: bool) ->
     // Until the store is found sound, a log that lies beside it is not folded into it.
     keep_log_on_close(&conn, keep_log)?;
     conn.busy_timeout(settings.busy_timeout)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.execute_batch(SETTINGS)?;
     Ok(conn)
 }
@@ -56,6 +57,9 @@ pub(super) fn bound(conn: &Connection, max_bytes: Option<u64>) -> Result<(), Fau
     conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     Ok(())
 }
+
+/// More than this crate has.
+const STATEMENTS: usize = 32;
 
 const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON; \
                         PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;";

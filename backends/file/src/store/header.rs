@@ -44,7 +44,7 @@ impl Header {
     }
 
     pub(super) fn read(conn: &Connection) -> Result<Self, Fault> {
-        let mut query = conn.prepare("SELECT name, value FROM header LIMIT 4096")?;
+        let mut query = conn.prepare("SELECT name, value FROM header WHERE length(value) <= 1024 LIMIT 1100")?;
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         Ok(Self { rows })
     }

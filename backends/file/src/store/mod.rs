@@ -82,3 +82,39 @@ impl Store {
 fn still_wanted(cx: &Context) -> Result<(), Fault> {
     if cx.is_expired() { Err(Fault::Deadline) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use keyward_core::{AuditAction, AuditEvent};
+    use keyward_seal::{KeyFile, Unlock};
+
+    use super::*;
+
+    #[test]
+    fn a_failed_disk_makes_the_store_connect_anew_and_look_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.keyward");
+        let unlock = Unlock::from(KeyFile::create(directory.path().join("unlock.key")).unwrap());
+        let settings = FileBuilder::default();
+        create::create(&path, &settings, &unlock).unwrap();
+        let older = fs::read(&path).unwrap();
+
+        let mut store = Store::open(&path, settings, &unlock).unwrap();
+        let cx = Context::new("test", "a failing disk").unwrap();
+        let note = AuditEvent::new(AuditAction::Note, &cx);
+        assert_eq!(store.append(&cx, &note).unwrap(), 3);
+        store.seen.borrow_mut().failed = true;
+        store.mend().unwrap();
+        assert_eq!(store.append(&cx, &note).unwrap(), 4);
+
+        // Behind our back the disk went to an older state.
+        store.seen.borrow_mut().failed = true;
+        store.conn = Connection::open_in_memory().unwrap();
+        fs::write(&path, older).unwrap();
+        store.mend().unwrap();
+        let refused = store.append(&cx, &note).unwrap_err();
+        assert!(matches!(refused, Fault::Tampered(what) if what.contains("older")), "{refused:?}");
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyward_core::{Actor, AuditAction, AuditEvent, Context, Reason};
 use keyward_seal::{RootKey, Unlock};
 
-use super::connect::{bound, connect, keep_log_on_close};
+use super::connect::{bound, connect, connect_to, keep_log_on_close};
 use super::header::Header;
 use super::index::Index;
 use super::place::Place;
@@ -47,6 +47,20 @@ impl Store {
             Err(fault) if self.settings.audit == Audit::Strict || fault.is_tampering() => Err(fault),
             _ => Ok(()),
         }
+    }
+
+    /// Connects anew when the disk failed during a commit. What is durable is then read from the disk again, and must
+    /// not be older than what this process has seen.
+    pub(super) fn mend(&mut self) -> Result<(), Fault> {
+        if !self.seen.borrow().failed {
+            return Ok(());
+        }
+        let conn = connect_to(&self.place.path, &self.settings, false)?;
+        Header::read(&conn)?.check(&self.root)?;
+        bound(&conn, self.settings.max_bytes)?;
+        self.conn = conn;
+        self.seen.borrow_mut().failed = false;
+        Ok(())
     }
 
     /// The root key, for what is derived from it outside the store.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use keyward_core::{
-    AuditAction, AuditEvent, Context, Error, ErrorKind, Material, Operation, Read, ReadItem, Result, Select,
+    AuditAction, AuditEvent, Context, Error, ErrorKind, Location, Material, Operation, Read, ReadItem, Result, Select,
 };
 
 use super::Store;
 use super::rows::{Reading, Table, Writing};
 use crate::config::Audit;
-use crate::error::{Fault, NAME};
+use crate::error::{Fault, NAME, adopts_nothing};
 use crate::wire::Shown;
 
 /// How long a read under relaxed audit waits for the log.
@@ -63,12 +63,18 @@ impl Store {
 
 impl Reading<'_> {
     fn is_unchanged(&self, item: &ReadItem) -> bool {
+        if item.target.location != Location::Derived {
+            return false;
+        }
         let Ok(Some((_, holding))) = self.holding(&item.target.id) else { return false };
         holding.shows.is_some_and(|shown| item.select == Select::CurrentUnless(shown.publication))
     }
 
     fn material(&self, item: &ReadItem) -> Result<Read> {
         let id = &item.target.id;
+        if item.target.location != Location::Derived {
+            return Err(adopts_nothing(Operation::Read).with_key(id));
+        }
         let answer = self.find(item).map_err(|fault| fault.into_error(Operation::Read).with_key(id))?;
         answer.ok_or_else(|| Error::new(ErrorKind::NotFound, Operation::Read, NAME).with_key(id))
     }

@@ -73,6 +73,8 @@ impl Row {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) counter: u64,
+    /// The disk failed during a commit: what the connection believes is no longer to be trusted.
+    pub(super) failed: bool,
     rows: HashMap<(Table, RowId), u64>,
 }
 
@@ -199,7 +201,11 @@ impl<'s> Writing<'s> {
     pub(super) fn commit(self) -> Result<(), Fault> {
         super::state::write(&self.reading.tx, self.reading.keys, &self.state)?;
         let Reading { tx, seen, .. } = self.reading;
-        tx.commit().map_err(|error| Fault::of_commit(&error))?;
+        tx.commit().map_err(|error| {
+            let fault = Fault::of_commit(&error);
+            seen.borrow_mut().failed = fault.is_unknown();
+            fault
+        })?;
         seen.borrow_mut().counter = self.state.counter;
         Ok(())
     }

@@ -105,7 +105,7 @@ impl Handle {
                 return;
             }
             // Nobody waits any more if the future was dropped; the work is done all the same.
-            answer.try_send(work(store)).ok();
+            answer.try_send(store.mend().and_then(|()| work(store))).ok();
         });
         let served = async {
             if self.owner.jobs.send(job).await.is_err() {
@@ -118,7 +118,7 @@ impl Handle {
             }
         };
         let given_up = async {
-            SystemClock::default().sleep(cx.remaining()).await;
+            SystemClock.sleep(cx.remaining()).await;
             if !claim.take() {
                 // It has begun, and is bounded by the deadline itself: the answer is near.
                 future::pending::<()>().await;

@@ -65,12 +65,12 @@ fn a_dead_host_answers_nothing_while_others_go_on() {
     let (through_a, through_b) = (a.wrap(store.clone()), b.wrap(store.clone()));
     a.crash();
     block_on(async {
-        let cx = cx();
-        let mut call = Box::pin(through_a.load_one(&cx, &key()));
+        let (cx, key) = (cx(), key());
+        let mut call = Box::pin(through_a.load_one(&cx, &key));
         for _ in 0..10 {
             assert!(poll_once(call.as_mut()).await.is_none(), "pending for ever");
         }
-        let answer = through_b.swap(&cx, &key(), Expect::Absent, &record()).await;
+        let answer = through_b.swap(&cx, &key, Expect::Absent, &record()).await;
         assert!(matches!(answer, Ok(Swap::Applied(_))));
     });
     assert_eq!((a.calls(), b.calls()), (0, 1), "the dead make no calls");

@@ -1,5 +1,6 @@
 //! Bringing in a key that exists already: registered, stored, published; unchanged at its issuer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::{KeyDraft, KeyRecord, NewKey, RunKind, RunOutcome, SecretBackend, Stage};
@@ -66,9 +67,11 @@ impl<B: SecretBackend> Inventory<B> {
 
     fn hand_over(&self, record: &KeyRecord, key: NewKey) -> std::result::Result<Rotator<&B>, RotationError> {
         let actor = self.actor.as_ref().and_then(|actor| actor.as_ref().ok()).map_or("keyward", |actor| actor.as_str());
+        let (name, hand_over) = (record.issuer().as_str(), Arc::new(HandOver::of(key)));
         Rotator::builder(&self.backend)
             .actor(actor)
-            .issuer(record.issuer().as_str(), HandOver::of(key))
+            .issuer(name, hand_over.clone())
+            .validator(name, hand_over)
             .clock(self.clock.clone())
             .probe_gap(Duration::ZERO)
             .takeover_after(Duration::ZERO)

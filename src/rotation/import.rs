@@ -4,13 +4,13 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use keyward_core::{
-    Context, CreateError, Created, Error, ErrorKind, Issue, IssuerCapabilities, IssuerKey, IssuerStatus, KeyIssuer,
-    KeyRecord, NewKey, Operation, Result, Revoke, Scope, VersionId,
+    Context, CreateError, Created, Error, ErrorKind, Evidence, Issue, IssuerCapabilities, IssuerKey, IssuerStatus,
+    KeyIssuer, KeyRecord, Material, NewKey, Operation, Probe, Result, Revoke, Scope, Validator, VersionId,
 };
 
 const NAME: &str = "import";
 
-/// Gives one key away, once. Its word on status is the importer's: a person says that it works.
+/// Gives one key away, once. Its probe is the importer's word: a person says that the key works.
 #[derive(Debug)]
 pub(crate) struct HandOver {
     key: Mutex<Option<NewKey>>,
@@ -47,7 +47,7 @@ impl KeyIssuer for HandOver {
     }
 
     async fn status(&self, _cx: &Context, _: Issue<'_>) -> Result<IssuerStatus> {
-        Ok(IssuerStatus::Live)
+        Ok(IssuerStatus::CannotSay)
     }
 
     async fn scope(&self, _cx: &Context, _: Issue<'_>) -> Result<Option<Scope>> {
@@ -64,5 +64,12 @@ impl KeyIssuer for HandOver {
 
     async fn revoke(&self, _cx: &Context, _: Issue<'_>) -> Result<Revoke> {
         Err(Self::cannot(Operation::Revoke))
+    }
+}
+
+#[async_trait]
+impl Validator for HandOver {
+    async fn probe(&self, cx: &Context, _: Issue<'_>, _: &Material) -> Result<Probe> {
+        Ok(Probe::Accepted(Evidence::lossy(&format!("not tried: {} says that it works", cx.actor))))
     }
 }

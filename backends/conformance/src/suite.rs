@@ -24,11 +24,17 @@
 /// Use it once per module.
 #[macro_export]
 macro_rules! suite {
-    ($(#[$attribute:meta])* $fixture:expr $(,)?) => {
-        $crate::suite!($(#[$attribute])* $fixture, block_on = $crate::block_on);
+    (@ [$($attributes:tt)*] #[$($attribute:tt)*] $($rest:tt)*) => {
+        $crate::suite!(@ [$($attributes)* #[$($attribute)*]] $($rest)*);
     };
-    ($(#[$attribute:meta])* $fixture:expr, block_on = $block_on:path $(,)?) => {
-        $crate::__rules!(__tests { [$(#[$attribute])*] [$fixture] [$block_on] });
+    (@ $attributes:tt $fixture:expr $(,)?) => {
+        $crate::suite!(@ $attributes $fixture, block_on = $crate::block_on);
+    };
+    (@ $attributes:tt $fixture:expr, block_on = $block_on:path $(,)?) => {
+        $crate::__rules!(__tests { $attributes [$fixture] [$block_on] });
+    };
+    ($($input:tt)+) => {
+        $crate::suite!(@ [] $($input)+);
     };
 }
 

@@ -15,13 +15,21 @@ use futures_lite::future::block_on;
 use keyward_conformance::{RULES, Rule, Subject};
 use mutants::{FLAWS, Flaw, Mutant};
 
+/// Whether a store with this flaw breaks a rule.
+fn breaks(flaw: Option<Flaw>, rule: Rule) -> bool {
+    let store = Mutant::with(flaw);
+    catch_unwind(AssertUnwindSafe(|| block_on(rule.check(&Subject::new(&store))))).is_err()
+}
+
 /// The rules a store breaks.
 fn broken_by(flaw: Option<Flaw>) -> BTreeSet<&'static str> {
-    let breaks = |rule: &&Rule| {
-        let store = Mutant::with(flaw);
-        catch_unwind(AssertUnwindSafe(|| block_on(rule.check(&Subject::new(&store))))).is_err()
-    };
-    Rule::all().iter().filter(breaks).map(|rule| rule.name()).collect()
+    Rule::all().iter().filter(|rule| breaks(flaw, **rule)).map(|rule| rule.name()).collect()
+}
+
+/// As [`breaks`], with patience for races that went well by chance on a busy machine.
+fn breaks_sooner_or_later(flaw: Flaw, rule: &str) -> bool {
+    let rule = Rule::named(rule).expect("the rule exists");
+    (0..20).any(|_| breaks(Some(flaw), rule))
 }
 
 #[test]
@@ -37,7 +45,8 @@ fn every_flaw_breaks_the_rules_it_must_and_no_others() {
         let known = |rule: &&str| RULES.contains(rule);
         assert!(!must.is_empty() && must.iter().chain(&may).all(known), "{:?} names rules that exist", case.flaw);
         let broken = broken_by(Some(case.flaw));
-        let missed: Vec<_> = must.difference(&broken).collect();
+        let missed = must.difference(&broken).filter(|rule| !breaks_sooner_or_later(case.flaw, rule));
+        let missed: Vec<_> = missed.collect();
         let surplus: Vec<_> = broken.iter().filter(|rule| !must.contains(*rule) && !may.contains(*rule)).collect();
         assert!(missed.is_empty(), "{:?} is not caught by {missed:?}", case.flaw);
         assert!(surplus.is_empty(), "{:?} also breaks {surplus:?}", case.flaw);

@@ -8,18 +8,25 @@ use crate::Subject;
 use crate::subject::{assert_found, assert_same, one};
 
 const CALLERS: usize = 8;
+/// A race that was won fairly once may have been luck.
+const ROUNDS: usize = 4;
 
 /// Of several swaps that expect no record exactly one is applied.
 pub async fn one_of_many_registrations_wins(on: &Subject<'_>) {
-    let firsts: Vec<KeyRecord> = (0..CALLERS).map(|_| on.first("raced")).collect();
-    swap_at_once(on, &firsts, &Expect::Absent).await;
+    for round in 0..ROUNDS {
+        let firsts: Vec<KeyRecord> = (0..CALLERS).map(|_| on.first(&format!("raced-{round}"))).collect();
+        swap_at_once(on, &firsts, &Expect::Absent).await;
+    }
 }
 
 /// Of several swaps with one expectation exactly one is applied.
 pub async fn one_of_many_swaps_wins(on: &Subject<'_>) {
-    let stored = on.registered("raced").await;
-    let nexts: Vec<KeyRecord> = (0..CALLERS).map(|n| on.noted(&stored.value, &format!("of caller {n}"))).collect();
-    swap_at_once(on, &nexts, &Expect::At(stored.stamp)).await;
+    let key = on.registered("raced").await.value.id().clone();
+    for _ in 0..ROUNDS {
+        let stored = on.loaded(&key).await.expect("a record is stored");
+        let nexts: Vec<KeyRecord> = (0..CALLERS).map(|n| on.noted(&stored.value, &format!("of caller {n}"))).collect();
+        swap_at_once(on, &nexts, &Expect::At(stored.stamp)).await;
+    }
 }
 
 /// Read, change, swap, and again after a conflict: no change is lost, none is doubled.
@@ -53,17 +60,9 @@ pub async fn competing_writers_lose_no_change(on: &Subject<'_>) {
 
 /// Of several stages of different bytes under one version exactly one is stored.
 pub async fn one_of_many_stages_wins(on: &Subject<'_>) {
-    let (target, version) = (on.target("raced"), VersionId::generate());
-    let bytes = |n: usize| format!("of caller {n}").into_bytes();
-    let answers = on.race(CALLERS, |n| {
-        let (cx, target, material) = (on.cx(), &target, one(&bytes(n)));
-        async move { on.backend.stage(&cx, target, version, &material).await.expect("an answered stage") }
-    });
-    let winners: Vec<usize> = (0..CALLERS).filter(|n| answers[*n] == Stage::Stored).collect();
-    assert_eq!(winners.len(), 1, "exactly one is stored, but: {answers:?}");
-    let others = answers.iter().filter(|answer| **answer == Stage::Conflict).count();
-    assert_eq!(others, CALLERS - 1, "all others conflict, but: {answers:?}");
-    assert_found(on.read(&target, Select::Version(version)).await, version, &one(&bytes(winners[0])));
+    for _ in 0..ROUNDS {
+        stage_at_once(on).await;
+    }
 }
 
 /// Of several stages of the same bytes one stores and the others find them there.
@@ -80,6 +79,42 @@ pub async fn same_bytes_staged_by_many_are_stored_once(on: &Subject<'_>) {
 
 /// Of several publishes with one token exactly one moves.
 pub async fn one_of_many_publishes_wins(on: &Subject<'_>) {
+    for _ in 0..ROUNDS {
+        publish_at_once(on).await;
+    }
+}
+
+async fn swap_at_once(on: &Subject<'_>, nexts: &[KeyRecord], expect: &Expect) {
+    let answers = on.race(nexts.len(), |n| {
+        let (cx, next) = (on.cx(), &nexts[n]);
+        async move { on.backend.swap(&cx, next.id(), expect.clone(), next).await.expect("an answered swap") }
+    });
+    let winners: Vec<usize> = (0..nexts.len()).filter(|n| matches!(answers[*n], Swap::Applied(_))).collect();
+    assert_eq!(winners.len(), 1, "exactly one is applied, not {}", winners.len());
+    let winner = &nexts[winners[0]];
+    for answer in &answers {
+        if let Swap::Conflict(there) = answer {
+            assert_same(there.as_ref(), winner);
+        }
+    }
+    assert_same(on.loaded(winner.id()).await.as_ref(), winner);
+}
+
+async fn stage_at_once(on: &Subject<'_>) {
+    let (target, version) = (on.target("raced"), VersionId::generate());
+    let bytes = |n: usize| format!("of caller {n}").into_bytes();
+    let answers = on.race(CALLERS, |n| {
+        let (cx, target, material) = (on.cx(), &target, one(&bytes(n)));
+        async move { on.backend.stage(&cx, target, version, &material).await.expect("an answered stage") }
+    });
+    let winners: Vec<usize> = (0..CALLERS).filter(|n| answers[*n] == Stage::Stored).collect();
+    assert_eq!(winners.len(), 1, "exactly one is stored, but: {answers:?}");
+    let others = answers.iter().filter(|answer| **answer == Stage::Conflict).count();
+    assert_eq!(others, CALLERS - 1, "all others conflict, but: {answers:?}");
+    assert_found(on.read(&target, Select::Version(version)).await, version, &one(&bytes(winners[0])));
+}
+
+async fn publish_at_once(on: &Subject<'_>) {
     let target = on.target("raced");
     let mut versions = Vec::new();
     for n in 0..CALLERS {
@@ -99,20 +134,4 @@ pub async fn one_of_many_publishes_wins(on: &Subject<'_>) {
     assert_eq!(others, CALLERS - 1, "all others conflict, but: {answers:?}");
     let winner = winners[0];
     on.assert_current(&target, versions[winner], format!("of caller {winner}").as_bytes()).await;
-}
-
-async fn swap_at_once(on: &Subject<'_>, nexts: &[KeyRecord], expect: &Expect) {
-    let answers = on.race(nexts.len(), |n| {
-        let (cx, next) = (on.cx(), &nexts[n]);
-        async move { on.backend.swap(&cx, next.id(), expect.clone(), next).await.expect("an answered swap") }
-    });
-    let winners: Vec<usize> = (0..nexts.len()).filter(|n| matches!(answers[*n], Swap::Applied(_))).collect();
-    assert_eq!(winners.len(), 1, "exactly one is applied, not {}", winners.len());
-    let winner = &nexts[winners[0]];
-    for answer in &answers {
-        if let Swap::Conflict(there) = answer {
-            assert_same(there.as_ref(), winner);
-        }
-    }
-    assert_same(on.loaded(winner.id()).await.as_ref(), winner);
 }

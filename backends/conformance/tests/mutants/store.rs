@@ -139,7 +139,7 @@ impl SecretBackend for Mutant {
             let expected = matches!((&expect, &there), (Expect::Absent, None))
                 || matches!((&expect, &there), (Expect::At(stamp), Some(there)) if there.stamp == *stamp);
             if expected {
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(10));
                 expect = current().await?.map_or(Expect::Absent, |there| Expect::At(there.stamp));
             }
         }

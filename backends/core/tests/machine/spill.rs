@@ -39,7 +39,7 @@ fn after_hundreds_of_rotations_every_run_is_found_exactly_once() {
     let (mut lab, mut pages) = (Lab::new(), Pages::default());
     let mut runs = Vec::new();
     let mut versions = BTreeSet::new();
-    for turn in 0..300 {
+    for turn in 0..220 {
         let old = lab.record.primary().map(|v| v.id);
         versions.insert(lab.rotate());
         runs.push(lab.record.history().last().expect("a summary").id);
@@ -88,7 +88,7 @@ fn the_wordiest_key_still_fits() {
     let mut pages = Pages::default();
     pages.settle(&mut lab);
     let mut runs = BTreeSet::new();
-    for turn in 0_usize..120 {
+    for turn in 0_usize..60 {
         let old = lab.record.primary().map(|v| v.id);
         let new = lab.begin(RunKind::Scheduled);
         runs.insert(lab.record.run().expect("a run").id);

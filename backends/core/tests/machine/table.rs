@@ -15,11 +15,18 @@ use crate::common::*;
 use crate::laws;
 use crate::moves::moves;
 
-const VERSIONS: usize = 3;
-const RUNS: usize = 3;
-
 #[test]
 fn every_phase_against_every_move() {
+    ask_all(2);
+}
+
+#[test]
+#[ignore = "two million questions; takes a minute"]
+fn every_phase_against_every_move_with_three_versions() {
+    ask_all(3);
+}
+
+fn ask_all(most_versions: usize) {
     let lab = Lab::new();
     let mut seen_shapes = BTreeSet::from([shape(&lab.record)]);
     let mut queue = VecDeque::from([(lab.record, 100)]);
@@ -30,7 +37,8 @@ fn every_phase_against_every_move() {
         let last = record.operations().last().expect("an operation").at;
         let here = phase_of(&record).unwrap_or("no run").to_owned();
         for transition in moves(&record, fresh) {
-            for at in [last, last + TimeDelta::days(40)] {
+            let waits = matches!(transition.verb(), "suspend" | "retire" | "revoked");
+            for at in [last, last + TimeDelta::days(40)].into_iter().skip(usize::from(!waits)) {
                 let change = change(fresh, at);
                 let expected = expectation(&record, &transition, at);
                 let answer = record.apply(&transition, &change);
@@ -43,8 +51,8 @@ fn every_phase_against_every_move() {
                 cells.entry((here.clone(), transition.verb())).or_default().insert(format!("{found:?}"));
                 let Ok(next) = answer else { continue };
                 laws::hold(&record, &transition, &change, &next);
-                let small = next.versions().len() <= VERSIONS && next.history().len() <= RUNS;
-                if small && seen_shapes.insert(shape(&next)) {
+                if next.versions().len() <= most_versions && seen_shapes.insert(shape(&next)) {
+                    laws::stored(&next);
                     queue.push_back((next, fresh + 2));
                 }
             }
@@ -55,18 +63,14 @@ fn every_phase_against_every_move() {
     let verbs: BTreeSet<_> = cells.keys().map(|(_, verb)| *verb).collect();
     assert_eq!(phases.len(), 10, "eight phases, no run, tombstone: {phases:?}");
     assert_eq!(cells.len(), phases.len() * verbs.len(), "a cell of the table was never asked");
-    assert!(seen_shapes.len() > 1_000 && asked > 50_000, "{} shapes, {asked} questions", seen_shapes.len());
+    assert!(seen_shapes.len() > 1_000 && asked > 20_000, "{} shapes, {asked} questions", seen_shapes.len());
     println!("{} records, {asked} questions, {} cells", seen_shapes.len(), cells.len());
 }
 
 /// What makes two records the same for the state machine.
 fn shape(record: &KeyRecord) -> String {
     let number = |id: VersionId| record.versions().iter().position(|v| v.id == id);
-    let version = |v: &Version| {
-        let published = record.publications().iter().filter(|p| p.version == v.id).count().min(1);
-        format!("{:?}{}{}{published}", v.state, v.compromised.is_some(), v.was_created())
-            + if v.issuer_ref.is_some() { "r" } else { "" }
-    };
+    let version = |v: &Version| format!("{:?}{}{}", v.state, v.compromised.is_some(), v.was_created());
     let run = record.run().map(|run| {
         let asked = matches!(&run.phase, RunPhase::Plan { asked: Some(_), .. });
         let parts =
@@ -75,8 +79,12 @@ fn shape(record: &KeyRecord) -> String {
     });
     let versions: Vec<_> = record.versions().iter().map(version).collect();
     let incidents: Vec<_> = record.incidents().iter().map(|i| (i.state, i.replaced_by.is_some())).collect();
-    let history = record.history().len();
-    format!("{versions:?}{run:?}{incidents:?}{history}{}{}", record.is_retiring(), record.retired_at().is_some())
+    format!(
+        "{versions:?}{run:?}{incidents:?}{}{}{}",
+        record.history().is_empty(),
+        record.is_retiring(),
+        record.retired_at().is_some()
+    )
 }
 
 fn phase_of(record: &KeyRecord) -> Option<&'static str> {

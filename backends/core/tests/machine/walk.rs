@@ -21,7 +21,7 @@ fn steps() -> impl Strategy<Value = Vec<(prop::sample::Index, bool, i64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn sixty_random_moves_keep_every_invariant(steps in steps()) {
@@ -39,6 +39,7 @@ proptest! {
                 match lab.record.apply(&all[at], &change) {
                     Ok(next) => {
                         laws::hold(&lab.record, &all[at], &change, &next);
+                        laws::stored(&next);
                         if lab.record.run().is_some_and(|r| r.phase.name() == "retiring") {
                             let late = lab.record.apply(&roll_back(fresh + 3), &change);
                             prop_assert_eq!(late, Err(keyward_core::TransitionError::RollbackWindowPassed));

@@ -1,0 +1,113 @@
+//! Bringing in a key that exists: whole or not at all, also when the importer dies half-way.
+
+mod support;
+
+use std::sync::Arc;
+
+use futures_lite::future::block_on;
+use keyward::core::{ManualClock, Material, NewKey, Read, SecretBackendExt, SecretValue, Select, Shows};
+use keyward::inventory::{Inventory, InventoryError};
+use keyward_conformance::strict::{Fault, FaultPlan, Faulty, Host, StrictFake, run_on_clock};
+use support::{CHARGES, charges, cx, key, load};
+
+struct World {
+    store: StrictFake,
+    clock: Arc<ManualClock>,
+}
+
+impl World {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        Self { store: StrictFake::with_clock(clock.clone()), clock }
+    }
+
+    fn inventory(&self, host: &Host) -> Inventory<Faulty<StrictFake>> {
+        Inventory::new(host.wrap(self.store.clone())).actor("ada").clock(self.clock.clone())
+    }
+
+    /// What readers and native readers get agrees, and is one of the two values.
+    async fn serves(&self) -> SecretValue {
+        let record = load(&self.store, &key(CHARGES)).await;
+        let primary = record.primary().expect("a primary").id;
+        let shows = keyward::core::SecretBackend::pointer(&self.store, &cx(), &record.target()).await.expect("pointer");
+        assert!(matches!(shows.shows, Shows::Ours { version, .. } if version == primary));
+        match self.store.read_one(&cx(), &record.target(), Select::Version(primary)).await.expect("read") {
+            Read::Found { material, .. } => material.value().expect("one value").duplicate(),
+            Read::Unchanged => panic!("unchanged"),
+        }
+    }
+}
+
+fn value(text: &str) -> NewKey {
+    NewKey::new(Material::one(SecretValue::from(text)).expect("material"))
+}
+
+#[test]
+fn an_imported_key_serves_with_the_value_it_had() {
+    block_on(async {
+        let world = World::new();
+        let inventory = world.inventory(&Host::steady("a"));
+        let record = inventory.import(charges(), value("old-place"), "moved").await.expect("import");
+        assert!(record.run().is_none() && record.primary().is_some());
+        let proof = record.primary().expect("a primary").proof.clone().expect("a proof");
+        assert!(proof.evidence.as_str().contains("ada says that it works"), "{}", proof.evidence);
+        assert!(world.serves().await.ct_eq(&SecretValue::from("old-place")), "the value");
+        let again = inventory.import(charges(), value("other"), "moved").await.expect_err("taken");
+        assert!(matches!(again, InventoryError::AlreadyRegistered { .. }), "{again}");
+    });
+}
+
+#[test]
+fn an_import_that_died_anywhere_is_completed_by_importing_the_same_value_again() {
+    let mut cases = 0;
+    for_each_death(
+        |world, case| async move {
+            let retry = world.inventory(&Host::steady("again"));
+            match retry.import(charges(), value("the-value"), "moved").await {
+                Ok(_) | Err(InventoryError::AlreadyRegistered { .. }) => {}
+                Err(error) => panic!("{case}: {error}"),
+            }
+            assert!(world.serves().await.ct_eq(&SecretValue::from("the-value")), "{case}: the value");
+        },
+        &mut cases,
+    );
+    assert!(cases > 30, "only {cases} deaths");
+}
+
+#[test]
+fn another_value_imported_after_a_death_is_taken_whole_or_refused() {
+    let mut cases = 0;
+    for_each_death(
+        |world, case| async move {
+            let retry = world.inventory(&Host::steady("again"));
+            let expected = match retry.import(charges(), value("another"), "moved").await {
+                Ok(_) => "another",
+                Err(InventoryError::AlreadyRegistered { .. }) => "the-value",
+                Err(error) => panic!("{case}: {error}"),
+            };
+            assert!(
+                world.serves().await.ct_eq(&SecretValue::from(expected)),
+                "{case}: the answer and the store differ"
+            );
+        },
+        &mut cases,
+    );
+    assert!(cases > 30, "only {cases} deaths");
+}
+
+/// Imports `the-value` and dies at every call in every way, then hands the world over.
+fn for_each_death<F: Future<Output = ()>>(then: impl Fn(World, String) -> F, cases: &mut u32) {
+    let counted = Host::steady("counting");
+    block_on(World::new().inventory(&counted).import(charges(), value("the-value"), "moved")).expect("no fault");
+    for call in 0..counted.calls() {
+        for fault in Fault::CRASHES {
+            let (world, case) = (World::new(), format!("call {call}, {fault:?}"));
+            let host = Host::new("a", FaultPlan::none().at(call, fault));
+            let import = world.inventory(&host);
+            let died = run_on_clock(&host, &world.clock, import.import(charges(), value("the-value"), "moved"));
+            assert!(died.is_none() || fault == Fault::LostReply, "{case}: it did not die");
+            block_on(then(world, case));
+            *cases += 1;
+        }
+    }
+}

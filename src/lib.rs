@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+mod commit;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod guide;

@@ -5,7 +5,8 @@ use keyward_core::{
     SecretBackendExt, Stamped, Swap, Transition,
 };
 
-use super::commit::{CommitError, commit};
+use crate::commit::{Commit, CommitError, commit};
+
 use super::{Inventory, InventoryError, Result};
 
 /// What became of a retired key.
@@ -141,22 +142,21 @@ impl<B: SecretBackend> Inventory<B> {
     /// Makes one move on the record as it is, again while others are faster.
     async fn apply(&self, cx: &Context, key: &KeyId, transition: &Transition) -> Result<KeyRecord> {
         let change = self.change(cx);
-        let mut current = self.existing(cx, key).await?;
         for _ in 0..Self::ATTEMPTS {
-            let found = match commit(&self.backend, cx, &current, transition, &change).await {
-                Ok(committed) => return Ok(committed.record),
+            let current = self.existing(cx, key).await?;
+            if current.value.remembers(change.operation) {
+                return Ok(current.value);
+            }
+            match commit(&self.backend, cx, &current, transition, &change).await {
+                Ok(Commit::Done(stored)) => return Ok(stored.value),
+                Ok(Commit::Overtaken) => {}
+                // It may have happened: the next look tells.
+                Err(CommitError::Store(error)) if error.kind() == ErrorKind::Unknown => {}
+                Err(CommitError::Store(error)) => return Err(error.into()),
+                Err(CommitError::Record(broken)) => return Err(InventoryError::Draft(broken)),
                 Err(CommitError::Refused(refusal)) => {
                     return Err(InventoryError::Refused { key: key.clone(), refusal: refusal.into() });
                 }
-                Err(CommitError::Moved(found)) => found.map(|found| *found),
-                Err(CommitError::Store(error)) if error.kind() == ErrorKind::Unknown => {
-                    self.backend.load_one(cx, key).await?
-                }
-                Err(CommitError::Store(error)) => return Err(error.into()),
-            };
-            current = found.ok_or_else(|| InventoryError::NotRegistered { key: key.clone() })?;
-            if current.value.remembers(change.operation) {
-                return Ok(current.value);
             }
         }
         Err(InventoryError::Busy { key: key.clone(), attempts: Self::ATTEMPTS })

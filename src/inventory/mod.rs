@@ -27,7 +27,6 @@
 //! # }).unwrap();
 //! ```
 
-mod commit;
 mod edit;
 mod error;
 mod history;

@@ -8,6 +8,7 @@ use keyward_core::{
 };
 
 use super::report::{IncidentReport, LeakReport};
+use crate::commit::Commit;
 use crate::rotation::{Death, NeedsOperator, RotationError, RotationRun, Rotator, Step};
 
 /// What one step of a response did.
@@ -117,7 +118,7 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
                 source: report.source.clone(),
                 publication: keyward_core::PublicationId::generate(),
             };
-            if rotator.stored(&cx, &read, &compromise).await?.is_some() {
+            if let Commit::Done(_) = rotator.commit(&cx, &read, &compromise).await? {
                 return Ok(Self::of(rotator, report.key.clone(), incident, reason));
             }
         }

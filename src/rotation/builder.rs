@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::{
-    Actor, Clock, Context, Fingerprint, HealthSignal, HolderId, IssuerName, KeyIssuer, KeyRecord, Material, Reason,
-    SecretBackend, SystemClock, Validator,
+    Actor, Change, Clock, Context, Fingerprint, HealthSignal, HolderId, IssuerName, KeyIssuer, KeyRecord, Material,
+    Reason, SecretBackend, Stamped, SystemClock, Transition, Validator,
 };
 use keyward_seal::InventoryKey;
+
+use crate::commit::{Commit, commit};
 
 use super::error::{Answer, RotationError};
 use super::gate::GatePolicy;
@@ -90,6 +92,17 @@ impl<B: SecretBackend> Rotator<B> {
 
     pub(crate) fn context(&self, reason: &Reason) -> Context {
         Context::by(self.actor.clone(), reason.clone()).within(self.settings.call_limit)
+    }
+
+    /// Applies a transition to the record that was read and stores the result.
+    pub(crate) async fn commit(
+        &self,
+        cx: &Context,
+        read: &Stamped<KeyRecord>,
+        transition: &Transition,
+    ) -> Answer<Commit> {
+        let change = Change::new(self.actor.clone(), self.clock.now());
+        Ok(commit(&self.backend, cx, read, transition, &change).await?)
     }
 
     pub(super) fn issuer_of(&self, record: &KeyRecord) -> Answer<&Arc<dyn KeyIssuer>> {

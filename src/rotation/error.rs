@@ -1,5 +1,6 @@
 //! Why a rotation cannot go on, and what a person is asked to do.
 
+use crate::commit::CommitError;
 use keyward_core::{
     Error, Instructions, IssuerName, KeyId, MaterialError, RecordError, RunId, TextError, TransitionError, VersionId,
 };
@@ -142,6 +143,16 @@ pub enum RotationError {
     /// A name is malformed.
     #[error(transparent)]
     Name(#[from] keyward_core::NameError),
+}
+
+impl From<CommitError> for RotationError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused(refusal) => refusal.into(),
+            CommitError::Record(broken) => broken.into(),
+            CommitError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// What the engine answers.

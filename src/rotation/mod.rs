@@ -10,7 +10,6 @@
 //! [`Rotator::start_or_resume`] and goes on.
 
 mod builder;
-mod commit;
 mod engine;
 mod error;
 mod gate;

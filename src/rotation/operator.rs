@@ -6,8 +6,8 @@ use keyward_core::{
 };
 
 use super::builder::Rotator;
-use super::commit::Commit;
 use super::error::{Answer, NeedsOperator, RotationError};
+use crate::commit::Commit;
 
 impl<B: SecretBackend> Rotator<B> {
     /// Hands over the key a person was asked for, hours later and from any host.

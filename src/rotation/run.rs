@@ -9,9 +9,9 @@ use keyward_core::{
 };
 
 use super::builder::Rotator;
-use super::commit::Commit;
 use super::error::{Answer, RotationError};
 use super::step::{RunReport, Step};
+use crate::commit::Commit;
 
 /// A run in the hands of one process. Dropping it loses nothing: the journal is in the record.
 #[derive(Debug)]

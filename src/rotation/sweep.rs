@@ -9,10 +9,10 @@ use keyward_core::{
 };
 
 use super::builder::Rotator;
-use super::commit::Commit;
 use super::engine::Death;
 use super::error::{Answer, NeedsOperator, RotationError};
 use super::run::condemned;
+use crate::commit::Commit;
 
 /// What a sweep did and what is left.
 #[derive(Clone, Debug, Default)]

@@ -118,11 +118,11 @@ impl LinkUrl {
         crate::text::check("link address", text, 512)?;
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(LinkError::Scheme)?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.is_empty() || authority.starts_with(':') || text.contains(char::is_whitespace) {
-            return Err(LinkError::Scheme);
-        }
         if authority.contains('@') {
             return Err(LinkError::Credentials);
+        }
+        if authority.is_empty() || authority.starts_with(':') || text.contains(char::is_whitespace) {
+            return Err(LinkError::Scheme);
         }
         Ok(Self(text.into()))
     }

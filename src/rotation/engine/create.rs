@@ -9,10 +9,10 @@ use keyward_core::{
 };
 
 use super::super::builder::Rotator;
-use super::super::commit::Commit;
 use super::super::error::{Answer, NeedsOperator};
 use super::super::run::Session;
 use super::super::step::Step;
+use crate::commit::Commit;
 
 /// After so many versions of one run came to nothing, the run is given up.
 const ATTEMPTS: usize = 4;

@@ -14,10 +14,10 @@ use keyward_core::{
 };
 
 use super::builder::Rotator;
-use super::commit::Commit;
 use super::error::{Answer, RotationError};
 use super::run::{Session, condemned};
 use super::step::{RunReport, Step};
+use crate::commit::Commit;
 pub(crate) use revoke::Death;
 
 impl<B: SecretBackend> Rotator<B> {

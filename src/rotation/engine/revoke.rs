@@ -9,9 +9,9 @@ use keyward_core::{
 };
 
 use super::super::builder::Rotator;
-use super::super::commit::Commit;
 use super::super::error::{Answer, NeedsOperator};
 use super::super::step::Step;
+use crate::commit::Commit;
 
 /// How far killing a version came.
 pub(crate) enum Death {

@@ -6,14 +6,15 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward::core::{
-    Environment, IncidentState, KeyRecord, ManualClock, Material, Retry, RunPhase, SecretBackend, SecretBackendExt,
-    SecretValue, Select, Shows, Stage, VersionId, VersionState,
+    Environment, IncidentState, KeyId, KeyRecord, ManualClock, Material, Retry, RunPhase, SecretBackend,
+    SecretBackendExt, SecretValue, Select, Shows, Stage, VersionId, VersionState,
 };
 use keyward::keyring::Keyring;
 use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep, Leaked};
@@ -149,6 +150,10 @@ struct World {
     issuer: FakeIssuer,
     validator: FakeValidator,
     leaked: Option<VersionId>,
+    /// The version the issuer gave another scope than asked for.
+    odd: Cell<Option<VersionId>>,
+    /// Keys of another record at the same issuer.
+    bystanders: Vec<VersionId>,
 }
 
 impl World {
@@ -158,7 +163,22 @@ impl World {
         let store = StrictFake::with_clock(clock.clone());
         let issuer = FakeIssuer::default();
         register(&store, &clock, charges()).await;
-        let mut world = Self { scenario, clock, store, validator: FakeValidator::new(&issuer), issuer, leaked: None };
+        register(&store, &clock, support::reports()).await;
+        let validator = FakeValidator::new(&issuer);
+        let mut world = Self {
+            scenario,
+            clock,
+            store,
+            issuer,
+            validator,
+            leaked: None,
+            odd: Cell::new(None),
+            bystanders: Vec::new(),
+        };
+        let bystander = key(support::REPORTS);
+        world.finish_key(&world.rotator(&Host::steady("setup")), &bystander, "first key").await.expect("provision");
+        world.bystanders = world.issuer.live(&bystander);
+        assert_eq!(world.bystanders.len(), 1);
         if scenario == Scenario::Provision {
             return world;
         }
@@ -210,6 +230,7 @@ impl World {
                 let mut run = rotator.start_or_resume(&key(CHARGES), "rotate").await?;
                 if let Step::Created { version } = run.step().await? {
                     self.issuer.change_scope(version, &support::reports().scope);
+                    self.odd.set(Some(version));
                 }
                 self.finish(rotator, "rotate").await
             }
@@ -254,7 +275,11 @@ impl World {
 
     /// A run from start, or from wherever it is, to its end.
     async fn finish(&self, rotator: &HostRotator, reason: &str) -> Result<(), RotationError> {
-        let mut run = rotator.start_or_resume(&key(CHARGES), reason).await?;
+        self.finish_key(rotator, &key(CHARGES), reason).await
+    }
+
+    async fn finish_key(&self, rotator: &HostRotator, key: &KeyId, reason: &str) -> Result<(), RotationError> {
+        let mut run = rotator.start_or_resume(key, reason).await?;
         for _ in 0..300 {
             match run.step().await? {
                 Step::Finished(_) => return Ok(()),
@@ -386,6 +411,11 @@ impl World {
         for (version, creates) in self.issuer.all_creates() {
             assert!(creates <= 1, "{case}: version {version} was created {creates} times");
         }
+        // I13: a key of another record is never touched.
+        assert_eq!(self.issuer.live(&key(support::REPORTS)), self.bystanders, "{case}: a bystander was touched");
+        // I14: another scope is a failed validation.
+        let odd = self.odd.get().and_then(|odd| record.version(odd));
+        assert!(odd.is_none_or(|odd| odd.proof.is_none()), "{case}: another scope passed validation");
         self.check_revisions(case);
         let pointer = block_on(self.store.pointer(&cx(), &record.target())).expect("pointer").shows;
         let Shows::Ours { version, publication } = pointer else { return };

@@ -59,7 +59,7 @@ async fn run(directory: &Path) -> Answer {
     let done = app.rotate(&host, &key, "quarterly", |step| matches!(step, Step::Promoting { .. })).await?;
     assert!(done.is_none(), "host A does not live to see the end");
     drop(host);
-    println!("   host A is killed: nobody knows whether readers have the new key");
+    println!("   host A is killed: for all anybody knows, readers may have the new key");
 
     println!("\nthe same call on host B (two days pass on a clock moved by hand)");
     let host = app.rotator(open().await?)?;
@@ -75,7 +75,8 @@ async fn run(directory: &Path) -> Answer {
         swept.withdrawn.len(),
         swept.pending.len()
     );
-    println!("\nAcme made {} keys and {} of them works; no value was printed", app.acme.keys().len(), app.acme.live());
+    let (made, live) = (app.acme.keys().len(), app.acme.live());
+    println!("\nAcme made {made} keys, {live} of them works, and no value was printed");
     Ok(())
 }
 

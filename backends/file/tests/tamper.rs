@@ -2,33 +2,13 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{Site, cx, key, material, next, publish, register, shows, target};
+use common::{Site, copy_of, cx, fill, filled, key, material, next, publish, register, shows, target, verify_finds};
 use futures_lite::future::block_on;
 use keyward_core::{
-    AuditQuery, ErrorKind, Expect, KeyId, ListQuery, Read, SecretBackend, SecretBackendExt, Select, Swap, VersionId,
+    AuditQuery, ErrorKind, Expect, KeyId, ListQuery, SecretBackend, SecretBackendExt, Select, Swap, VersionId,
 };
 use keyward_file::{FileBackend, FileError, KeyFile};
 use rusqlite::Connection;
-
-const CANARY: &str = "sk_live_CanaryThatMustNeverShow0123456789abcdef";
-
-/// A closed store: three keys with two versions each, one of them published twice.
-fn filled() -> Site {
-    let site = Site::new();
-    fill(&site.open());
-    site
-}
-
-fn fill(store: &FileBackend) {
-    for name in ["one", "two", "three"] {
-        register(store, &key(name));
-        for round in 0..2 {
-            publish(store, &key(name), &format!("sk_test_{name}_{round}"));
-        }
-    }
-}
 
 /// Changes the closed store through SQLite and opens it again; an opening that is refused as damaged is an answer.
 fn tampered(site: &Site, sql: &str) -> Option<FileBackend> {
@@ -41,11 +21,6 @@ fn tampered(site: &Site, sql: &str) -> Option<FileBackend> {
         Err(FileError::Damaged { .. }) => None,
         Err(other) => panic!("{sql}: {other}"),
     }
-}
-
-fn verify_finds(store: &FileBackend, what: &str) {
-    let error = block_on(store.verify(&cx())).expect_err(what);
-    assert_eq!(error.kind(), ErrorKind::Tampered, "{what}: {error}");
 }
 
 fn read_kind(store: &FileBackend, id: &KeyId) -> Result<(), ErrorKind> {
@@ -292,87 +267,6 @@ fn the_audit_log() {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_in_a_table() {
-    let site = filled();
-    let columns = [
-        ("records", "id"),
-        ("records", "sealed"),
-        ("pointers", "id"),
-        ("pointers", "sealed"),
-        ("material", "id"),
-        ("material", "sealed"),
-        ("audit", "sealed"),
-        ("audit", "link"),
-        ("state", "sealed"),
-        ("header", "value"),
-    ];
-    let mut flips = 0;
-    for (table, column) in columns {
-        let rows: Vec<(i64, usize)> = {
-            let raw = site.raw();
-            let mut query = raw.prepare(&format!("SELECT rowid, length({column}) FROM {table}")).unwrap();
-            query
-                .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as usize)))
-                .unwrap()
-                .map(Result::unwrap)
-                .collect()
-        };
-        // Five places of the second row: the ends, the salt, the commitment and the middle.
-        let (rowid, length) = *rows.get(1).unwrap_or(&rows[0]);
-        let places: std::collections::BTreeSet<usize> =
-            [0, 20, 40, length / 2, length - 1].map(|at| at.min(length - 1)).into();
-        for at in places {
-            let copy = Site { key: site.key.clone(), ..copy_of(&site) };
-            let raw = copy.raw();
-            let mut bytes: Vec<u8> = raw
-                .query_row(&format!("SELECT {column} FROM {table} WHERE rowid = ?1"), [rowid], |row| row.get(0))
-                .unwrap();
-            bytes[at] ^= 1 << (at % 8);
-            raw.execute(&format!("UPDATE {table} SET {column} = ?1 WHERE rowid = ?2"), (bytes, rowid)).unwrap();
-            drop(raw);
-            match block_on(FileBackend::open(&copy.store, KeyFile::at(&copy.key))) {
-                Ok(store) => verify_finds(&store, &format!("{table}.{column} at {at}")),
-                Err(error) => assert!(matches!(error, FileError::Damaged { .. } | FileError::Unlock { .. }), "{error}"),
-            }
-            flips += 1;
-        }
-    }
-    println!("{flips} flips, every one noticed");
-}
-
-#[test]
-fn a_flipped_bit_anywhere_in_the_file_is_never_another_value() {
-    let site = filled();
-    let whole = std::fs::read(&site.store).unwrap();
-    let (mut refused, mut noticed, mut same) = (0, 0, 0);
-    for at in (0..whole.len()).step_by(229) {
-        let copy = copy_of(&site);
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1 << (at % 8);
-        std::fs::write(&copy.store, bytes).unwrap();
-        let Ok(store) = block_on(FileBackend::open(&copy.store, KeyFile::at(&site.key))) else {
-            refused += 1;
-            continue;
-        };
-        for name in ["one", "two", "three"] {
-            match block_on(store.read_one(&cx(), &target(&key(name)), Select::Current)) {
-                Ok(Read::Found { material: found, .. }) => {
-                    assert!(found.ct_eq(&material(&format!("sk_test_{name}_1"))))
-                }
-                Ok(Read::Unchanged) => panic!("nothing to be unchanged from"),
-                Err(_) => {}
-            }
-        }
-        match block_on(store.verify(&cx())) {
-            Ok(_) => same += 1,
-            Err(_) => noticed += 1,
-        }
-    }
-    println!("{refused} refused at opening, {noticed} noticed by verify, {same} in bytes that mean nothing");
-    assert!(refused > 0 && noticed > 0);
-}
-
-#[test]
 fn a_listing_shows_a_record_that_cannot_be_read_in_its_place() {
     let site = filled();
     let store = tampered(&site, "UPDATE records SET sealed = zeroblob(length(sealed)) WHERE n = 2").unwrap();
@@ -407,67 +301,4 @@ fn a_swap_over_a_tampered_record_is_refused() {
         block_on(store.swap(&cx(), &key("two"), Expect::At(seen.stamp), &common::record(&key("two")))),
         Ok(Swap::Applied(_))
     ));
-}
-
-#[test]
-fn the_secret_is_in_no_file() {
-    let site = Site::new();
-    let store = site.open();
-    let id = key("canary");
-    register(&store, &id);
-    publish(&store, &id, CANARY);
-    assert!(shows(&store, &id, CANARY));
-    let search = |when: &str| {
-        // Also the names are sealed.
-        let mut needles = vec![CANARY.to_owned(), id.to_string(), "ada@example.com".to_owned()];
-        needles.extend([hex(CANARY.as_bytes()), hex(CANARY.as_bytes()).to_uppercase()]);
-        needles.extend(base64(CANARY.as_bytes()));
-        let mut files = 0;
-        for entry in std::fs::read_dir(site.path()).unwrap() {
-            let path = entry.unwrap().path();
-            // Reading the shared memory and the log is safe here: SQLite is not asked anything meanwhile.
-            let bytes = std::fs::read(&path).unwrap();
-            for needle in &needles {
-                let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
-                assert!(!found, "{when}: a name or the secret is in {}", path.display());
-            }
-            files += 1;
-        }
-        files
-    };
-    assert_eq!(search("open"), 4);
-    block_on(store.retire(&cx(), &target(&id), Duration::ZERO)).unwrap();
-    let debug = format!("{store:?} {:?}", store.inventory_key());
-    assert!(!debug.contains(CANARY));
-    drop(store);
-    assert_eq!(search("closed"), 2);
-    // Control: the search finds what is there.
-    std::fs::write(site.path().join("control"), format!("x{}y", base64(CANARY.as_bytes())[1])).unwrap();
-    assert!(std::panic::catch_unwind(|| search("control")).is_err());
-}
-
-fn copy_of(site: &Site) -> Site {
-    let copy = Site::empty();
-    std::fs::copy(&site.store, &copy.store).expect("a copy");
-    Site { key: site.key.clone(), ..copy }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What a base64 text that holds the bytes at each of the three alignments has in common.
-fn base64(bytes: &[u8]) -> Vec<String> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    (0..3)
-        .map(|skip| {
-            let whole = bytes[skip..].chunks_exact(3);
-            whole
-                .flat_map(|three| {
-                    let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-                    [18, 12, 6, 0].map(|shift| char::from(DIGITS[(bits >> shift & 63) as usize]))
-                })
-                .collect()
-        })
-        .collect()
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward_core::{
-    AccessLevel, Actor, Change, Context, Edit, Expect, KeyDraft, KeyId, KeyRecord, Material, Ownership, PointerToken,
-    PublicationId, Publish, Read, Scope, SecretBackend, SecretBackendExt, SecretValue, Select, Stage, Stamp, Swap,
-    Target, Transition, VersionId,
+    AccessLevel, Actor, Change, Context, Edit, ErrorKind, Expect, KeyDraft, KeyId, KeyRecord, Material, Ownership,
+    PointerToken, PublicationId, Publish, Read, Scope, SecretBackend, SecretBackendExt, SecretValue, Select, Stage,
+    Stamp, Swap, Target, Transition, VersionId,
 };
 use keyward_file::{FileBackend, FileBuilder, KeyFile};
 use tempfile::TempDir;
@@ -174,4 +174,33 @@ pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
         .collect();
     files.sort();
     files
+}
+
+/// A closed store: three keys with two versions each, one after the other published.
+pub(crate) fn filled() -> Site {
+    let site = Site::new();
+    fill(&site.open());
+    site
+}
+
+pub(crate) fn fill(store: &FileBackend) {
+    for name in ["one", "two", "three"] {
+        register(store, &key(name));
+        for round in 0..2 {
+            publish(store, &key(name), &format!("sk_test_{name}_{round}"));
+        }
+    }
+}
+
+/// The check of everything fails as it should.
+pub(crate) fn verify_finds(store: &FileBackend, what: &str) {
+    let error = block_on(store.verify(&cx())).expect_err(what);
+    assert_eq!(error.kind(), ErrorKind::Tampered, "{what}: {error}");
+}
+
+/// A copy of a closed store, with the same key.
+pub(crate) fn copy_of(site: &Site) -> Site {
+    let copy = Site::empty();
+    std::fs::copy(&site.store, &copy.store).expect("a copy");
+    Site { key: site.key.clone(), ..copy }
 }

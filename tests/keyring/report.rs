@@ -9,7 +9,7 @@ use keyward::core::{HealthQuery, HealthSignal};
 use keyward::keyring::{Keyring, Outcome, ReportedHealth};
 
 use crate::flaky::Flaky;
-use crate::setup::{cx, id, provision, record, retire_old, rotate, seen, step};
+use crate::setup::{complete, cx, id, provision, rotate};
 use crate::{CHARGES, NAME, billing, load, text, world};
 
 #[test]
@@ -68,11 +68,7 @@ fn the_signal_forgets_the_oldest_versions() {
     for n in 0..ReportedHealth::VERSIONS {
         rotate(&store, &*clock, CHARGES, &format!("v{n}"));
         block_on(keys.refresh());
-        clock.advance(Duration::from_secs(49 * 3_600));
-        retire_old(&store, &*clock, CHARGES);
-        let old = record(&store, CHARGES).run().and_then(|run| run.previous).expect("a run");
-        let death = keyward::core::Death::Seen(seen("refused"));
-        step(&store, &*clock, CHARGES, &keyward::core::Transition::Revoked { version: old, death });
+        complete(&store, &clock, CHARGES);
     }
     assert_eq!(keys.health().counts(&id(CHARGES), first).clean, 0);
 }

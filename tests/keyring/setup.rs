@@ -1,11 +1,13 @@
 //! Keys brought into a memory store by hand: every move of the record, every call of the store.
 #![allow(dead_code, reason = "each test program uses its part")]
+use std::time::Duration;
+
 use futures_lite::future::block_on;
 use keyward::core::AccessLevel;
 use keyward::core::{
-    Actor, Change, Clock, Context, Evidence, Expect, HolderId, KeyDraft, KeyId, KeyRecord, Link, Material,
-    MemoryBackend, Mode, Ownership, Passed, PointerToken, Proof, Publication, PublicationId, Publish, RunId, RunKind,
-    Scope, SecretBackend, SecretBackendExt, SecretValue, Stage, Swap, Transition, VersionId,
+    Actor, Change, Clock, Context, Death, Evidence, Expect, HolderId, KeyDraft, KeyId, KeyRecord, Link, ManualClock,
+    Material, MemoryBackend, Mode, Ownership, Passed, PointerToken, Proof, Publication, PublicationId, Publish, RunId,
+    RunKind, Scope, SecretBackend, SecretBackendExt, SecretValue, Stage, Swap, Transition, VersionId,
 };
 
 /// Who acts in tests.
@@ -104,6 +106,15 @@ pub(crate) fn publish(store: &MemoryBackend, clock: &dyn Clock, key: &str, versi
 /// Retires the former version: revoke pending, past the point of no return.
 pub(crate) fn retire_old(store: &MemoryBackend, clock: &dyn Clock, key: &str) {
     step(store, clock, key, &Transition::Retire { passed: Passed::Gate(seen("99 clean requests")) });
+}
+
+/// Takes a run to its end: the former version is revoked, seen dead and given up.
+pub(crate) fn complete(store: &MemoryBackend, clock: &ManualClock, key: &str) {
+    clock.advance(Duration::from_secs(49 * 3_600));
+    let old = record(store, key).run().and_then(|run| run.previous).expect("a run that replaces a version");
+    retire_old(store, clock, key);
+    step(store, clock, key, &Transition::Revoked { version: old, death: Death::Seen(seen("refused")) });
+    step(store, clock, key, &Transition::Gone { version: old });
 }
 
 /// Reports a version as leaked.

@@ -25,7 +25,7 @@ pub enum Problem {
     #[error("{0}")]
     Setting(&'static str),
     /// The key belongs to another environment than the process.
-    #[error("it belongs to another environment and this process is {declared}; the refusal is on the audit log")]
+    #[error("it belongs to another environment and this process is {declared}; use the key of {declared}")]
     OtherEnvironment {
         /// What the process declared.
         declared: Environment,

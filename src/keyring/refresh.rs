@@ -132,27 +132,33 @@ async fn note_adoption(ring: &Ring, cx: &Context, moment: Moment) {
 }
 
 /// Passes at the soft limit, and out of turn when a handle asks. Ends with the ring.
-pub(super) async fn run(ring: Weak<Ring>, bell: Arc<Bell>, clock: Arc<dyn Clock>, soft: Duration) {
+pub(super) fn run(
+    ring: Weak<Ring>,
+    bell: Arc<Bell>,
+    clock: Arc<dyn Clock>,
+    soft: Duration,
+) -> impl Future<Output = ()> + Send + use<> {
+    // Counted from now, not from the first poll.
     let mut due = nanos(clock.monotonic().saturating_add(spread(soft)));
-    loop {
-        let heard = bell.rings();
-        let wait = {
-            let Some(ring) = ring.upgrade() else { return };
-            ring.write_refusals(&ring.context("refused a handle")).await;
+    async move {
+        loop {
+            let heard = bell.rings();
+            let Some(alive) = ring.upgrade() else { return };
+            alive.write_refusals(&alive.context("refused a handle")).await;
             let now = clock.monotonic();
-            let forced = ring.forced_from();
+            let forced = alive.forced_from();
             let next = forced.map_or(due, |from| from.min(due));
             if nanos(now) >= next {
                 if forced.is_some() {
-                    ring.forced_at(now);
+                    alive.forced_at(now);
                 }
-                ring.refresh(if forced.is_some() { "a key was rejected" } else { "refresh keys" }).await;
+                alive.refresh(if forced.is_some() { "a key was rejected" } else { "refresh keys" }).await;
                 due = nanos(clock.monotonic().saturating_add(spread(soft)));
                 continue;
             }
-            Duration::from_nanos(next - nanos(now))
-        };
-        future::or(clock.sleep(wait), bell.after(heard)).await;
+            drop(alive);
+            future::or(clock.sleep(Duration::from_nanos(next - nanos(now))), bell.after(heard)).await;
+        }
     }
 }
 

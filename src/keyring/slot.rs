@@ -98,7 +98,7 @@ impl Slot {
         let shown = self.shown.load();
         match &*shown {
             Some(serving) if self.ticker.now() < serving.deadline.load(Relaxed) => Ok(shown),
-            _ => Err(self.why_not(&shown)),
+            _ => self.why_not(&shown),
         }
     }
 
@@ -171,7 +171,6 @@ impl Slot {
     pub(super) fn serve(&self, serving: Serving, expires: Tick, moment: Moment) {
         self.confirm(&serving, expires, moment);
         self.shown.store(Some(Arc::new(serving)));
-        self.withheld.store(None);
         self.turned.ring();
     }
 
@@ -198,22 +197,23 @@ impl Slot {
 
     #[cold]
     #[inline(never)]
-    fn why_not(&self, shown: &Shown) -> NotLive {
-        let key = self.key.clone();
-        let now = self.ticker.now();
+    fn why_not(&self, shown: &Shown) -> Result<Shown, NotLive> {
         let withheld = self.withheld.load_full();
-        match (&**shown, withheld) {
+        if self.shown.load().as_ref().map(Arc::as_ptr) != shown.as_ref().map(Arc::as_ptr) {
+            // Another version came into service, or this one left it, since we looked.
+            return self.live();
+        }
+        let (key, now) = (self.key.clone(), self.ticker.now());
+        Err(match (&**shown, withheld) {
+            (None, Some(problem)) => NotLive::because(key, &problem),
             (Some(serving), _) if serving.expires.load(Relaxed) <= now => {
                 NotLive::Expired { key, version: serving.version }
             }
-            (None, Some(problem)) => NotLive::because(key, &problem),
-            // With nothing shown and no reason: a version came into service just now. Say stale;
-            // the next read has it.
             (Some(_) | None, _) => {
                 let age = Duration::from_nanos(now.saturating_sub(self.confirmed.load(Relaxed)));
                 NotLive::Stale { key, age }
             }
-        }
+        })
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

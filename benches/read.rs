@@ -30,7 +30,7 @@ struct Shelf<S> {
 
 impl<S: BuildHasher + Default> Shelf<S> {
     fn full() -> Self {
-        let (store, clock) = (MemoryBackend::default(), SystemClock::default());
+        let (store, clock) = (MemoryBackend::default(), SystemClock);
         let names: Vec<_> = (0..KEYS).map(|n| format!("payments/stripe-charges-tenant-{n:04}")).collect();
         let value = |n: usize| format!("sk_live_{n:032}");
         for (n, name) in names.iter().enumerate() {

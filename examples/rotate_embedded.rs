@@ -70,12 +70,10 @@ async fn run(directory: &Path) -> Answer {
     println!("\nthe daily sweep, eight days later");
     app.clock.advance(Duration::from_secs(8 * 86_400));
     let swept = host.sweep(&key, "daily sweep").await?;
-    println!(
-        "   material given up: {} version; keys not seen dead yet: {}",
-        swept.withdrawn.len(),
-        swept.pending.len()
-    );
-    let (made, live) = (app.acme.keys().len(), app.acme.live());
+    let (withdrawn, pending) = (swept.withdrawn.len(), swept.pending.len());
+    println!("   versions whose material was given up: {withdrawn}; condemned and not seen dead: {pending}");
+    let made = app.acme.keys().len();
+    let live = app.acme.live();
     println!("\nAcme made {made} keys, {live} of them works, and no value was printed");
     Ok(())
 }

@@ -42,7 +42,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_read_and_a_report_allocate_nothing() {
     let store = MemoryBackend::default();
-    setup::provision(&store, &SystemClock::default(), "production/payments/stripe-charges", "sk_live_1");
+    setup::provision(&store, &SystemClock, "production/payments/stripe-charges", "sk_live_1");
     let builder = Keyring::builder(store).environment(Environment::Production).service("billing-api");
     let keys = block_on(builder.require("payments/stripe-charges").load()).expect("the keyring loads");
     let handle = keys.handle("payments/stripe-charges").expect("a handle");

@@ -3,6 +3,8 @@
 //! Each test reads like its sentence. What is not built yet has no test here: cloud backends,
 //! the review of an exposure window, related secrets, sharing.
 
+#![expect(clippy::unwrap_used, reason = "the macro hides from the lint that these are tests")]
+
 mod support;
 #[path = "mission/world.rs"]
 mod world;

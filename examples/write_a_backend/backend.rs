@@ -166,10 +166,8 @@ impl SecretBackend for KvBackend {
 
     async fn swap(&self, cx: &Context, key: &KeyId, expect: Expect, next: &KeyRecord) -> Result<Swap> {
         let call = Call::of(cx, Operation::Swap, key);
-        let value = next.encode().map_err(|_| call.error(ErrorKind::Invalid))?; // larger than 48 KiB
-        if next.id() != key {
-            return Err(call.error(ErrorKind::Invalid));
-        }
+        let value = next.encode().ok().filter(|_| next.id() == key); // at most 48 KiB, and of this key
+        let value = value.ok_or_else(|| call.error(ErrorKind::Invalid))?;
         let expect = match &expect {
             Expect::Absent => None,
             Expect::At(stamp) => Some(stamp.as_str().parse().unwrap_or(0)), // not one of ours: no entry has revision 0
@@ -201,10 +199,8 @@ impl SecretBackend for KvBackend {
         let next = found.last().filter(|_| found.len() == limit).map(|(path, _)| PageToken::new(path.as_str()));
         let keyed = found.iter().filter_map(|(path, entry)| Some((path["record/".len()..].parse().ok()?, entry)));
         let wanted = keyed.filter(|(key, _)| query.matches(key));
-        Ok(Page {
-            items: wanted.map(|(key, entry)| stamped(Call::of(cx, Operation::List, &key), &key, entry)).collect(),
-            next,
-        })
+        let items = wanted.map(|(key, entry)| stamped(Call::of(cx, Operation::List, &key), &key, entry)).collect();
+        Ok(Page { items, next })
     }
 
     async fn stage(&self, cx: &Context, key: &Target, version: VersionId, new: &Material) -> Result<Stage> {
@@ -224,11 +220,8 @@ impl SecretBackend for KvBackend {
         if stored && !offered {
             self.destroy(call, &key.id, [version]).await?; // somebody gave the version up meanwhile
         }
-        Ok(match (offered, stored) {
-            (true, true) => Stage::Stored,
-            (true, false) => Stage::AlreadySame,
-            (false, _) => Stage::Conflict,
-        })
+        let same = if stored { Stage::Stored } else { Stage::AlreadySame };
+        Ok(if offered { same } else { Stage::Conflict })
     }
 
     async fn pointer(&self, cx: &Context, key: &Target) -> Result<Pointer> {
@@ -247,17 +240,16 @@ impl SecretBackend for KvBackend {
         self.edit(call, &key.id, |shelf| {
             let pointer = shelf.pointer();
             if shelf.shows == Some((publication, version)) {
-                return Ok(Publish::AlreadyThere(pointer.token));
+                Ok(Publish::AlreadyThere(pointer.token))
+            } else if pointer.token != *expect {
+                Ok(Publish::Conflict(pointer))
+            } else if !shelf.offered.contains(&version) {
+                Err(call.error(ErrorKind::NotFound))
+            } else {
+                shelf.moves += 1;
+                shelf.shows = Some((publication, version));
+                Ok(Publish::Moved(shelf.pointer().token))
             }
-            if pointer.token != *expect {
-                return Ok(Publish::Conflict(pointer));
-            }
-            if !shelf.offered.contains(&version) {
-                return Err(call.error(ErrorKind::NotFound));
-            }
-            shelf.moves += 1;
-            shelf.shows = Some((publication, version));
-            Ok(Publish::Moved(shelf.pointer().token))
         })
         .await
     }
@@ -272,15 +264,14 @@ impl SecretBackend for KvBackend {
 
     async fn withdraw(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Withdraw> {
         let call = Call::about(cx, Operation::Withdraw, key)?;
-        let (given_up, now) = self
-            .edit(call, &key.id, |shelf| {
-                if shelf.shows.is_some_and(|(_, shown)| shown == version) {
-                    return Err(call.error(ErrorKind::Conflict));
-                }
-                let now = shelf.offered.remove(&version) && shelf.gone.insert(version);
-                Ok((shelf.gone.contains(&version), now))
-            })
-            .await?;
+        let give_up = |shelf: &mut Shelf| {
+            if shelf.shows.is_some_and(|(_, shown)| shown == version) {
+                return Err(call.error(ErrorKind::Conflict));
+            }
+            let now = shelf.offered.remove(&version) && shelf.gone.insert(version);
+            Ok((shelf.gone.contains(&version), now))
+        };
+        let (given_up, now) = self.edit(call, &key.id, give_up).await?;
         self.destroy(call, &key.id, given_up.then_some(version)).await?;
         Ok(if now { Withdraw::Destroyed } else { Withdraw::Absent })
     }
@@ -295,18 +286,16 @@ impl SecretBackend for KvBackend {
         let prefix = format!("material/{}/", key.id);
         let found = self.scan(call, &prefix, "", usize::MAX).await?;
         let stored: Vec<VersionId> = found.iter().filter_map(|(path, _)| path[prefix.len()..].parse().ok()).collect();
-        let (retired, given_up) = self
-            .edit(call, &key.id, |shelf| {
-                let holds = !shelf.offered.is_empty() || shelf.shows.is_some();
-                shelf.moves += u64::from(holds); // no token of before is good again
-                shelf.shows = None;
-                let offered = std::mem::take(&mut shelf.offered);
-                // And what a crashed stage stored and never offered.
-                let given_up: BTreeSet<VersionId> = offered.into_iter().chain(stored.iter().copied()).collect();
-                shelf.gone.extend(&given_up);
-                Ok((holds, given_up))
-            })
-            .await?;
+        let empty = |shelf: &mut Shelf| {
+            let held = shelf.shows.take().is_some() || !shelf.offered.is_empty();
+            shelf.moves += u64::from(held); // no token of before is good again
+            // What was offered, and what a crashed stage stored and never offered.
+            let given_up: BTreeSet<VersionId> =
+                stored.iter().copied().chain(std::mem::take(&mut shelf.offered)).collect();
+            shelf.gone.extend(&given_up);
+            Ok((held, given_up))
+        };
+        let (retired, given_up) = self.edit(call, &key.id, empty).await?;
         self.destroy(call, &key.id, given_up).await?;
         Ok(if retired { Retire::Retired } else { Retire::Absent })
     }

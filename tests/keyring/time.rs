@@ -140,7 +140,7 @@ fn refreshes_at_the_same_time_share_a_pass() {
 #[test]
 fn the_machines_clock_is_used_by_default() {
     let store = keyward::core::MemoryBackend::default();
-    provision(&store, &keyward::core::SystemClock::default(), CHARGES, "first");
+    provision(&store, &keyward::core::SystemClock, CHARGES, "first");
     let builder = Keyring::builder(store).environment(keyward::core::Environment::Production).service("billing-api");
     let builder = builder.soft_ttl(Duration::from_millis(50)).hard_ttl(Duration::from_secs(1));
     let keys = block_on(builder.require(NAME).load()).expect("the keyring loads");

@@ -156,19 +156,21 @@ impl Application {
 
 /// What the application's monitoring counted: per version and client, accepted and refused.
 #[derive(Clone, Debug, Default)]
-struct Metrics(Arc<Mutex<BTreeMap<VersionId, BTreeMap<&'static str, (u64, u64)>>>>);
+struct Metrics(Arc<Mutex<Counts>>);
+
+type Counts = BTreeMap<(VersionId, &'static str), (u64, u64)>;
 
 impl Metrics {
     fn count(&self, client: &'static str, version: VersionId, accepted: bool) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (clean, refused) = counts.entry(version).or_default().entry(client).or_default();
+        let (clean, refused) = counts.entry((version, client)).or_default();
         *if accepted { clean } else { refused } += 1;
     }
 
     fn arm(&self, version: VersionId) -> ArmCounts {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arm = ArmCounts::default();
-        for (clean, refused) in counts.get(&version).into_iter().flat_map(BTreeMap::values) {
+        for (_, (clean, refused)) in counts.iter().filter(|((of, _), _)| *of == version) {
             arm.clean += clean;
             arm.auth_rejects += refused;
             arm.clients += 1;

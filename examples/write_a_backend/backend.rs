@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_lite::{StreamExt, stream};
 use keyward::core::{
     AdoptionLedger, AuditSink, Capabilities, Error, ErrorKind, Expect, ListQuery, Location, Operation, Page, PageToken,
     Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, RecordError, Result, Retire, Select, Shows, Stage,
@@ -119,8 +120,7 @@ impl KvBackend {
         Material::decode(bytes.expose_secret()).map(Some).map_err(|_| call.error(ErrorKind::Tampered))
     }
 
-    /// Removes bytes the shelf has given up. What a crash leaves behind is never served, and
-    /// removed when the call is repeated.
+    /// Removes bytes the shelf has given up; what a crash leaves behind is served to nobody.
     async fn destroy(&self, call: Call<'_>, key: &KeyId, versions: impl IntoIterator<Item = VersionId>) -> Result<()> {
         for path in versions.into_iter().map(|version| format!("material/{key}/{version}")) {
             while let Err(KvError::NoReply) = self.kv.delete(&path).await {
@@ -157,11 +157,8 @@ impl SecretBackend for KvBackend {
     }
 
     async fn load(&self, cx: &Context, keys: &[KeyId]) -> Vec<Result<Option<Stamped<KeyRecord>>>> {
-        let mut answers = Vec::with_capacity(keys.len());
-        for key in keys {
-            answers.push(self.record(Call::of(cx, Operation::Load, key), key).await);
-        }
-        answers // a server that gets many entries at once is asked once
+        // One after the other; a server that gives many entries at once is asked once.
+        stream::iter(keys).then(|key| self.record(Call::of(cx, Operation::Load, key), key)).collect().await
     }
 
     async fn swap(&self, cx: &Context, key: &KeyId, expect: Expect, next: &KeyRecord) -> Result<Swap> {
@@ -255,11 +252,7 @@ impl SecretBackend for KvBackend {
     }
 
     async fn read(&self, cx: &Context, items: &[ReadItem]) -> Vec<Result<Read>> {
-        let mut answers = Vec::with_capacity(items.len());
-        for item in items {
-            answers.push(self.read_item(cx, item).await);
-        }
-        answers
+        stream::iter(items).then(|item| self.read_item(cx, item)).collect().await
     }
 
     async fn withdraw(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Withdraw> {

@@ -97,6 +97,17 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
     /// Writes the leak into the record and condemns the version, in one swap. A repeated report
     /// finds the incident that is open and can only widen its window.
     ///
+    /// ```
+    /// use keyward::core::MemoryBackend;
+    /// use keyward::leak::{LeakError, LeakReport, LeakResponse};
+    /// use keyward::rotation::Rotator;
+    /// async fn answer(rotator: &Rotator<MemoryBackend>, report: &LeakReport) -> Result<(), LeakError> {
+    ///     let mut response = LeakResponse::open(rotator, report).await?;
+    ///     println!("{}", response.run_to_review().await?);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`LeakError::Unmatched`] when the report names no known version; a failing store.
     pub async fn open(rotator: &'a Rotator<B>, report: &LeakReport) -> Result<Self, LeakError> {
@@ -127,6 +138,16 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
 
     /// Goes on with an incident, whoever opened it.
     ///
+    /// ```
+    /// use keyward::core::{IncidentId, KeyId, MemoryBackend};
+    /// use keyward::leak::{LeakError, LeakResponse};
+    /// use keyward::rotation::Rotator;
+    /// async fn take_over(rotator: &Rotator<MemoryBackend>, key: &KeyId, incident: IncidentId) -> Result<(), LeakError> {
+    ///     LeakResponse::resume(rotator, key, incident).await?.run_to_review().await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`LeakError::NoIncident`] when the record does not know it; a failing store.
     pub async fn resume(rotator: &'a Rotator<B>, key: &KeyId, incident: IncidentId) -> Result<Self, LeakError> {
@@ -143,6 +164,19 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
     }
 
     /// Makes one step.
+    ///
+    /// ```
+    /// use keyward::core::MemoryBackend;
+    /// use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep};
+    /// use keyward::rotation::Rotator;
+    /// async fn one_step(rotator: &Rotator<MemoryBackend>, report: &LeakReport) -> Result<(), LeakError> {
+    ///     match LeakResponse::open(rotator, report).await?.step().await? {
+    ///         LeakStep::AwaitingReview(incident) => println!("review {incident}"),
+    ///         step => println!("{step:?}"),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`LeakError`]; everything done so far stays done and the step may be repeated.
@@ -164,6 +198,17 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
     }
 
     /// Steps until the incident awaits its review, waiting on the rotator's clock in between.
+    ///
+    /// ```
+    /// use keyward::core::MemoryBackend;
+    /// use keyward::leak::{LeakError, LeakReport, LeakResponse};
+    /// use keyward::rotation::Rotator;
+    /// async fn to_the_end(rotator: &Rotator<MemoryBackend>, report: &LeakReport) -> Result<(), LeakError> {
+    ///     let incident = LeakResponse::open(rotator, report).await?.run_to_review().await?;
+    ///     assert!(incident.revoked_at.is_some());
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`RotationError::NeedsOperator`] when a person is needed, otherwise the first error.

@@ -12,6 +12,16 @@ use crate::commit::Commit;
 impl<B: SecretBackend> Rotator<B> {
     /// Hands over the key a person was asked for, hours later and from any host.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, Material, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn hand_over(rotator: &Rotator<MemoryBackend>, key: &KeyId, material: Material) -> Result<(), RotationError> {
+    ///     let version = rotator.supply(key, material, None, "made in the dashboard").await?;
+    ///     println!("stored as version {version}");
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`RotationError::NotWaiting`] when no run of the key waits for one,
     /// [`RotationError::NeedsOperator`] when other material was supplied before; a failing store.
@@ -51,6 +61,16 @@ impl<B: SecretBackend> Rotator<B> {
     /// Gives the run up. Before readers see the new key nothing changes for them; after that the
     /// old key is published again first. Step on until the run has finished.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn stop(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     rotator.abort(key, "the vendor is down").await?;
+    ///     rotator.resume(key, "finish the abort").await?.run_to_completion().await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`TransitionError::RollbackWindowPassed`] once the old key is being revoked,
     /// [`TransitionError::NothingToRollBackTo`] when there is no clean earlier version,
@@ -68,6 +88,16 @@ impl<B: SecretBackend> Rotator<B> {
 
     /// Publishes the old key again and gives the new one up. Step on until the run has finished.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn back(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     rotator.rollback(key, "error rates rise").await?;
+    ///     rotator.resume(key, "finish the rollback").await?.run_to_completion().await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// As [`Rotator::abort`]; and [`TransitionError::WrongPhase`] before the new key was published.
     pub async fn rollback(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
@@ -80,6 +110,15 @@ impl<B: SecretBackend> Rotator<B> {
 
     /// Passes an insufficient gate by name and with a reason. The windows still hold.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn by_name(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     rotator.override_gate(key, "low traffic; checked every caller by hand").await?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`TransitionError::TooEarly`] before soak and overlap are over,
     /// [`TransitionError::WrongPhase`] outside the soak; a failing store.
@@ -89,6 +128,15 @@ impl<B: SecretBackend> Rotator<B> {
     }
 
     /// Says that a version was seen dead by a person, who signs for it.
+    ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend, VersionId};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn signed(rotator: &Rotator<MemoryBackend>, key: &KeyId, version: VersionId) -> Result<(), RotationError> {
+    ///     rotator.attest_revoked(key, version, "deleted in the dashboard; a call with it got 401").await?;
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`TransitionError::WrongState`] when the version is not condemned; a failing store.
@@ -102,6 +150,16 @@ impl<B: SecretBackend> Rotator<B> {
 
     /// Condemns every version of a key that is no longer needed. [`Rotator::sweep`] then revokes
     /// them, and the inventory retires the record.
+    ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn monthly(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     rotator.decommission(key, "unused for a month").await?;
+    ///     assert!(rotator.sweep(key, "monthly").await?.pending.is_empty());
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`TransitionError::RunActive`] while a run is under way; a failing store.

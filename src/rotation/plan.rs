@@ -43,6 +43,15 @@ pub struct Plan {
 impl<B: SecretBackend> Rotator<B> {
     /// Says what a rotation of the key would do. No side effects.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn rehearse(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     print!("{}", rotator.plan(key).await?);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// The key has no record, its issuer is not registered, or the store fails.
     pub async fn plan(&self, key: &KeyId) -> Result<Plan, RotationError> {

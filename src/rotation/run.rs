@@ -52,6 +52,16 @@ pub(super) struct Probes {
 impl<B: SecretBackend> Rotator<B> {
     /// Starts a run for a key, or goes on with the one under way, whoever started it.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn quarterly(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     let mut run = rotator.start_or_resume(key, "quarterly").await?;
+    ///     println!("{}", run.run_to_completion().await?);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`RotationError`]: no record, no issuer, a retired key, too many live versions, or a
     /// failing store.
@@ -76,6 +86,18 @@ impl<B: SecretBackend> Rotator<B> {
 
     /// Starts a run for a key.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn unless_running(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     match rotator.start(key, "quarterly").await {
+    ///         Err(RotationError::AlreadyRunning { run, .. }) => println!("{run} is under way"),
+    ///         started => drop(started?),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`RotationError::AlreadyRunning`] when one is under way (nothing was asked of the issuer),
     /// otherwise as [`Rotator::start_or_resume`].
@@ -84,6 +106,16 @@ impl<B: SecretBackend> Rotator<B> {
     }
 
     /// Goes on with the run under way.
+    ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn go_on(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     let mut run = rotator.resume(key, "after a crash").await?;
+    ///     println!("{}", run.step().await?);
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`keyward_core::TransitionError::NoRun`] inside [`RotationError::Refused`] when there is
@@ -183,6 +215,20 @@ impl<B: SecretBackend> RotationRun<'_, B> {
     /// Makes one transition, or says what is waited for. Killed here? Any process on any host
     /// calls [`Rotator::start_or_resume`] and goes on.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator, Step};
+    /// async fn one_step(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     let mut run = rotator.start_or_resume(key, "quarterly").await?;
+    ///     match run.step().await? {
+    ///         Step::Wait { at_most, why } => println!("again in {} s: {why}", at_most.as_secs()),
+    ///         Step::NeedsOperator(what) => return Err(what.into()),
+    ///         step => println!("{step}"),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`RotationError`]; the run stays where it is and the step may be repeated.
     pub async fn step(&mut self) -> Result<Step, RotationError> {
@@ -200,6 +246,16 @@ impl<B: SecretBackend> RotationRun<'_, B> {
     }
 
     /// Steps until the run has ended, waiting on the rotator's clock in between.
+    ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn blocking_for_days(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     let report = rotator.start_or_resume(key, "quarterly").await?.run_to_completion().await?;
+    ///     assert!(report.pending.is_empty(), "sweep later: {report}");
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`RotationError::NeedsOperator`] when a person is needed; otherwise the first error of a

@@ -37,6 +37,16 @@ impl<B: SecretBackend> Rotator<B> {
     /// Touches nothing that a run under way needs, and never a key without our label. Repeat it
     /// daily, and after a run whose report lists pending versions.
     ///
+    /// ```
+    /// use keyward::core::{KeyId, MemoryBackend};
+    /// use keyward::rotation::{RotationError, Rotator};
+    /// async fn daily(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
+    ///     let report = rotator.sweep(key, "daily").await?;
+    ///     report.needs_operator.iter().for_each(|what| println!("{what}"));
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// The first failure of the store or the issuer; what was done before stays done.
     pub async fn sweep(&self, key: &KeyId, reason: &str) -> Result<SweepReport, RotationError> {

@@ -1,0 +1,19 @@
+//! A planted secret never appears: not in `Debug`, `Display`, error chains, JSON, traces, panics,
+//! audit rows, files, or what examples print; in no form; over every public call and every fault.
+//!
+//! `secret` plants and searches, `witness` looks and counts, `controls` prove that both work.
+
+#![expect(clippy::print_stdout, reason = "each test says how much it looked at")]
+
+mod support;
+
+#[path = "canary/cast.rs"]
+mod cast;
+#[path = "canary/controls.rs"]
+mod controls;
+#[path = "canary/hooks.rs"]
+mod hooks;
+#[path = "canary/secret.rs"]
+mod secret;
+#[path = "canary/witness.rs"]
+mod witness;

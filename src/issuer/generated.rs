@@ -35,6 +35,12 @@ pub struct GeneratedIssuer {
 impl GeneratedIssuer {
     /// An issuer of tokens that begin with `prefix`.
     ///
+    /// ```
+    /// use keyward::issuer::GeneratedIssuer;
+    /// assert!(GeneratedIssuer::new("acme_live").is_ok());
+    /// assert!(GeneratedIssuer::new("no spaces").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`PrefixError`] when the prefix is not 2 to 24 bytes of `a-z`, `0-9` and inner underscores.
     pub fn new(prefix: &str) -> Result<Self, PrefixError> {

@@ -33,6 +33,12 @@ pub struct ManualIssuer {
 impl ManualIssuer {
     /// An issuer that asks with these words.
     ///
+    /// ```
+    /// use keyward::issuer::ManualIssuer;
+    /// assert!(ManualIssuer::new("make a key", "delete the key").is_ok());
+    /// assert!(ManualIssuer::new("", "delete the key").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`TextError`] when the instructions are empty, longer than 512 bytes or unprintable.
     pub fn new(create: &str, revoke: &str) -> Result<Self, TextError> {

@@ -44,6 +44,14 @@ pub struct LeakReport {
 impl LeakReport {
     /// A report with an unknown begin of exposure.
     ///
+    /// ```
+    /// use keyward::leak::{LeakReport, Leaked};
+    /// let key: keyward::KeyId = "production/payments/stripe-charges".parse()?;
+    /// assert!(LeakReport::of(key.clone(), Leaked::Current, "seen in a public gist").is_ok());
+    /// assert!(LeakReport::of(key, Leaked::Current, "").is_err());
+    /// # Ok::<(), keyward::core::NameError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`TextError`] when the source is empty, longer than 256 bytes or unprintable.
     pub fn of(key: KeyId, leaked: Leaked, source: &str) -> Result<Self, TextError> {

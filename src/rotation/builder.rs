@@ -205,6 +205,13 @@ impl<B: SecretBackend> RotatorBuilder<B> {
 
     /// Checks the settings together. Contacts nobody.
     ///
+    /// ```
+    /// use keyward::core::MemoryBackend;
+    /// use keyward::rotation::Rotator;
+    /// assert!(Rotator::builder(MemoryBackend::default()).actor("billing-rotator").build().is_ok());
+    /// assert!(Rotator::builder(MemoryBackend::default()).actor("").build().is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`RotationError::Text`] or [`RotationError::Name`] when the actor or the name of an issuer
     /// is not acceptable.

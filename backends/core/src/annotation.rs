@@ -73,6 +73,12 @@ pub struct Link {
 impl Link {
     /// A link to a system that uses or issues the key.
     ///
+    /// ```
+    /// use keyward_core::{Link, LinkKind};
+    /// assert_eq!(Link::system("Billing API", "https://billing.example.com")?.kind, LinkKind::System);
+    /// # Ok::<(), keyward_core::LinkError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`LinkError`] when the title or the address is not acceptable.
     pub fn system(title: &str, url: &str) -> Result<Self, LinkError> {
@@ -95,6 +101,13 @@ impl Link {
     }
 
     /// A link of any kind.
+    ///
+    /// ```
+    /// use keyward_core::{Link, LinkKind};
+    /// let link = Link::of(LinkKind::Dashboard, "Error rates", "https://metrics.example.com/charges")?;
+    /// assert_eq!(link.title.as_str(), "Error rates");
+    /// # Ok::<(), keyward_core::LinkError>(())
+    /// ```
     ///
     /// # Errors
     /// [`LinkError`] when the title or the address is not acceptable.

@@ -32,6 +32,12 @@ impl Context {
 
     /// A context with a fresh request id and the default time limit.
     ///
+    /// ```
+    /// use keyward_core::Context;
+    /// assert!(Context::new("billing-rotator", "quarterly rotation").is_ok());
+    /// assert!(Context::new("", "no one acts").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`TextError`] when actor or reason is empty, too long or unprintable.
     pub fn new(actor: &str, reason: &str) -> Result<Self, TextError> {

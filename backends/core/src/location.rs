@@ -107,6 +107,12 @@ pub enum Location {
 impl Location {
     /// An existing AWS secret, by name or ARN.
     ///
+    /// ```
+    /// use keyward_core::Location;
+    /// assert!(Location::aws_secret("prod/stripe").is_ok());
+    /// assert!(Location::aws_secret("").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`TextError`] when the name is empty, too long or unprintable.
     pub fn aws_secret(name: &str) -> Result<Self, TextError> {

@@ -35,6 +35,12 @@ impl Material {
 
     /// Material of one value.
     ///
+    /// ```
+    /// use keyward_core::{Material, SecretValue};
+    /// assert!(Material::one(SecretValue::from("sk_test_1")).is_ok());
+    /// assert!(Material::one(SecretValue::from("")).is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`MaterialError::Length`] when it is empty or longer than [`Material::MAX_LEN`].
     pub fn one(value: SecretValue) -> Result<Self, MaterialError> {
@@ -43,6 +49,13 @@ impl Material {
     }
 
     /// Material of named fields. A field may be empty, all together may not.
+    ///
+    /// ```
+    /// use keyward_core::{Material, SecretValue};
+    /// let login = Material::fields([("user".parse()?, SecretValue::from("u")), ("password".parse()?, SecretValue::from("p"))])?;
+    /// assert!(login.field("user").is_some() && login.value().is_none());
+    /// # Ok::<(), keyward_core::MaterialError>(())
+    /// ```
     ///
     /// # Errors
     /// [`MaterialError::Length`] as for one value, [`MaterialError::Fields`] for no field, too
@@ -142,6 +155,14 @@ impl Material {
     }
 
     /// Reads the canonical bytes back.
+    ///
+    /// ```
+    /// use keyward_core::{Material, SecretValue};
+    /// let one = Material::one(SecretValue::from("sk_test_1"))?;
+    /// assert!(Material::decode(one.encode().expose_secret())?.ct_eq(&one));
+    /// assert!(Material::decode(b"something else").is_err());
+    /// # Ok::<(), keyward_core::MaterialError>(())
+    /// ```
     ///
     /// # Errors
     /// [`MaterialError::Malformed`] when the bytes are not exactly one encoding, without a word

@@ -45,6 +45,12 @@ pub struct Ownership {
 impl Ownership {
     /// Checks and assembles the four parts.
     ///
+    /// ```
+    /// use keyward_core::{Ownership, OwnershipError};
+    /// let alone = Ownership::new("payments", "ada@example.com", "ada@example.com", "#payments");
+    /// assert_eq!(alone, Err(OwnershipError::SamePerson));
+    /// ```
+    ///
     /// # Errors
     /// [`OwnershipError::SamePerson`] when owner and backup are one person (compared without
     /// regard to case), [`OwnershipError::Text`] when a part is empty, too long or unprintable.

@@ -113,6 +113,13 @@ impl RotationPolicy {
 
     /// Checks the settings against each other.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use keyward_core::RotationPolicy;
+    /// assert!(RotationPolicy::default().check().is_ok());
+    /// assert!(RotationPolicy::default().with_lifetime(Duration::from_secs(1)).check().is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`PolicyError`] naming the first setting that does not hold.
     pub fn check(&self) -> Result<(), PolicyError> {

@@ -68,6 +68,16 @@ impl KeyDraft {
 
     /// Adds a label.
     ///
+    /// ```
+    /// # use keyward_core::{AccessLevel, KeyDraft, Ownership, Scope};
+    /// # let owners = Ownership::new("data", "ada@example.com", "grace@example.com", "#data")?;
+    /// # let id = "dev/analytics/reports".parse()?;
+    /// # let draft = KeyDraft::new(id, owners, Scope::new(AccessLevel::ReadOnly), "acme".parse()?);
+    /// let draft = draft.label("project", "insight")?;
+    /// assert_eq!(draft.labels.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RecordError::Label`] when name or value are not acceptable text.
     pub fn label(mut self, name: &str, value: &str) -> Result<Self, RecordError> {
@@ -102,6 +112,15 @@ impl KeyDraft {
 
     /// Checks everything that does not need a store.
     ///
+    /// ```
+    /// # use keyward_core::{AccessLevel, KeyDraft, Ownership, Scope};
+    /// # let owners = Ownership::new("data", "ada@example.com", "grace@example.com", "#data")?;
+    /// # let id = "dev/analytics/reports".parse()?;
+    /// # let draft = KeyDraft::new(id, owners, Scope::new(AccessLevel::ReadOnly), "acme".parse()?);
+    /// assert!(draft.check().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RecordError`] naming the part that does not hold.
     pub fn check(&self) -> Result<(), RecordError> {
@@ -124,6 +143,17 @@ pub(crate) fn bounded(what: &'static str, found: usize, max: usize) -> Result<()
 
 impl KeyRecord {
     /// The first record of a key, at revision 1, without versions.
+    ///
+    /// ```
+    /// # use keyward_core::{AccessLevel, KeyDraft, Ownership, Scope};
+    /// # let owners = Ownership::new("data", "ada@example.com", "grace@example.com", "#data")?;
+    /// # let id = "dev/analytics/reports".parse()?;
+    /// # let draft = KeyDraft::new(id, owners, Scope::new(AccessLevel::ReadOnly), "acme".parse()?);
+    /// use keyward_core::{Change, KeyRecord};
+    /// let record = KeyRecord::register(&draft, &Change::new("ada".parse()?, chrono::Utc::now()))?;
+    /// assert_eq!((record.revision(), record.versions().len()), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`KeyDraft::check`].

@@ -63,6 +63,12 @@ impl Scope {
 
     /// Adds a permission, `resource:level`.
     ///
+    /// ```
+    /// use keyward_core::{AccessLevel, Scope};
+    /// assert!(Scope::new(AccessLevel::Write).permission("charges:write").is_ok());
+    /// assert!(Scope::new(AccessLevel::Write).permission("charges:admin").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`ScopeError::Exceeds`] when it reaches further than the scope's level, [`ScopeError::Name`]
     /// when it is malformed, [`ScopeError::TooMany`] beyond [`Scope::MAX_ITEMS`].
@@ -73,6 +79,12 @@ impl Scope {
     }
 
     /// Adds an endpoint pattern, such as `POST /v1/charges` or `/v1/reports/*`.
+    ///
+    /// ```
+    /// use keyward_core::{AccessLevel, Scope};
+    /// assert!(Scope::new(AccessLevel::Write).endpoint("POST /v1/charges").is_ok());
+    /// assert!(Scope::new(AccessLevel::Write).endpoint("/v1/../admin").is_err());
+    /// ```
     ///
     /// # Errors
     /// [`ScopeError::Endpoint`] when it is malformed, [`ScopeError::TooMany`] beyond
@@ -85,6 +97,13 @@ impl Scope {
     }
 
     /// Lets a service load the key.
+    ///
+    /// ```
+    /// use keyward_core::{AccessLevel, Scope};
+    /// let scope = Scope::new(AccessLevel::ReadOnly).service("reporting")?;
+    /// assert!(scope.allows_service(&"reporting".parse()?));
+    /// # Ok::<(), keyward_core::ScopeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ScopeError::Name`] when it is malformed, [`ScopeError::TooMany`] beyond
@@ -128,6 +147,13 @@ impl Scope {
     /// Checks the bounds, which an intersection may exceed, and the rules that come with a key's
     /// function: a payment key is test or live and names its endpoints; a webhook secret carries
     /// no permission of its own.
+    ///
+    /// ```
+    /// use keyward_core::{AccessLevel, Scope};
+    /// let anywhere = Scope::new(AccessLevel::Write).endpoint("/*")?;
+    /// assert!(anywhere.check_for(&"production/payments/stripe-charges".parse()?).is_err());
+    /// # Ok::<(), keyward_core::ScopeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ScopeError::Rule`] naming the rule, [`ScopeError::TooMany`] beyond [`Scope::MAX_ITEMS`].

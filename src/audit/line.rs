@@ -23,7 +23,7 @@ pub fn line(entry: &AuditEntry) -> Line<'_> {
     Line(entry)
 }
 
-/// An entry to be displayed as one line; made by [`line`].
+/// An entry to be displayed as one line; made by [`line()`].
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a>(&'a AuditEntry);
 

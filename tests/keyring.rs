@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use futures_lite::future::block_on;
 use keyward::core::{Environment, ManualClock, MemoryBackend, SecretBackend};
-use keyward::keyring::{KeyHandle, Keyring, KeyringBuilder, LoadError};
+use keyward::keyring::{KeyHandle, Keyring, KeyringBuilder, LoadError, Why};
 
 /// The key most tests are about.
 const CHARGES: &str = "production/payments/stripe-charges";
@@ -43,6 +43,11 @@ fn load(store: impl SecretBackend + 'static, clock: &Arc<ManualClock>) -> Keyrin
 /// The text of a value. Panics with the error, which has none.
 fn text(handle: &KeyHandle) -> String {
     handle.live().expect("a live key").expose_str().expect("text").to_owned()
+}
+
+/// Why a key has no live value.
+fn why(handle: &KeyHandle) -> Why {
+    handle.live().expect_err("no live key").why().clone()
 }
 
 /// The problems of a keyring that did not load.

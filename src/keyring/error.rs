@@ -1,5 +1,6 @@
 //! Why a handle or a value is refused. Never holds a value.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,78 +37,89 @@ pub enum HandleError {
     },
 }
 
+/// Why a key has no live value now; [`NotLive::why`] is the reason to match on.
+///
+/// One pointer wide, so that a read that succeeds is not slowed down by how it might have failed.
+#[derive(Clone, Debug)]
+pub struct NotLive(Box<(Arc<KeyId>, Why)>);
+
+impl NotLive {
+    pub(super) fn new(key: Arc<KeyId>, why: Why) -> Self {
+        Self(Box::new((key, why)))
+    }
+
+    /// The key.
+    pub fn key(&self) -> &KeyId {
+        &self.0.0
+    }
+
+    /// The reason.
+    pub fn why(&self) -> &Why {
+        &self.0.1
+    }
+}
+
+impl fmt::Display for NotLive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key(), self.why())
+    }
+}
+
+impl std::error::Error for NotLive {}
+
 /// Why a key has no live value now.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum NotLive {
+pub enum Why {
     /// The store was not reached for longer than the hard limit; the old value is not trusted.
-    #[error("{key} is stale: not confirmed by the store for {}s; check the store", age.as_secs())]
     Stale {
-        /// The key.
-        key: Arc<KeyId>,
         /// How long ago the store confirmed it.
         age: Duration,
     },
     /// The lifetime of its version is over.
-    #[error("{key}: version {version} has expired; rotate it")]
     Expired {
-        /// The key.
-        key: Arc<KeyId>,
         /// The version.
         version: VersionId,
     },
     /// Its version was given up and nothing has replaced it.
-    #[error("{key}: version {version} is revoked and nothing replaces it yet")]
     Revoked {
-        /// The key.
-        key: Arc<KeyId>,
         /// The version.
         version: VersionId,
     },
     /// Its version leaked and nothing has replaced it.
-    #[error("{key}: version {version} leaked and nothing replaces it yet")]
     Compromised {
-        /// The key.
-        key: Arc<KeyId>,
         /// The version.
         version: VersionId,
     },
     /// It does not exist, or has no version yet.
-    #[error("{key} has no version to serve")]
-    NoKey {
-        /// The key.
-        key: Arc<KeyId>,
-    },
+    NoKey,
     /// Anything else: not in scope, retired, denied, tampered.
-    #[error("{key}: {problem}")]
-    Withheld {
-        /// The key.
-        key: Arc<KeyId>,
-        /// What stands in the way.
-        problem: Arc<Problem>,
-    },
+    Withheld(Arc<Problem>),
 }
 
-impl NotLive {
-    /// The key.
-    pub fn key(&self) -> &KeyId {
-        match self {
-            Self::Stale { key, .. }
-            | Self::Expired { key, .. }
-            | Self::Revoked { key, .. }
-            | Self::Compromised { key, .. }
-            | Self::NoKey { key }
-            | Self::Withheld { key, .. } => key,
+impl From<Arc<Problem>> for Why {
+    fn from(problem: Arc<Problem>) -> Self {
+        match *problem {
+            Problem::Expired { version, .. } => Self::Expired { version },
+            Problem::Revoked { version } => Self::Revoked { version },
+            Problem::Compromised { version } => Self::Compromised { version },
+            Problem::Missing | Problem::NotProvisioned => Self::NoKey,
+            _ => Self::Withheld(problem),
         }
     }
+}
 
-    pub(super) fn because(key: Arc<KeyId>, problem: &Arc<Problem>) -> Self {
-        match **problem {
-            Problem::Expired { version, .. } => Self::Expired { key, version },
-            Problem::Revoked { version } => Self::Revoked { key, version },
-            Problem::Compromised { version } => Self::Compromised { key, version },
-            Problem::Missing | Problem::NotProvisioned => Self::NoKey { key },
-            _ => Self::Withheld { key, problem: problem.clone() },
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale { age } => {
+                write!(f, "stale, not confirmed by the store for {}s; check the store", age.as_secs())
+            }
+            Self::Expired { version } => write!(f, "version {version} has expired; rotate it"),
+            Self::Revoked { version } => write!(f, "version {version} is revoked and nothing replaces it yet"),
+            Self::Compromised { version } => write!(f, "version {version} leaked and nothing replaces it yet"),
+            Self::NoKey => f.write_str("there is no version to serve"),
+            Self::Withheld(problem) => problem.fmt(f),
         }
     }
 }
@@ -118,16 +130,10 @@ impl NotLive {
 pub enum LiveError {
     /// There is no handle under that name.
     #[error(transparent)]
-    Handle(Box<HandleError>),
+    Handle(#[from] Box<HandleError>),
     /// The key has no live value now.
     #[error(transparent)]
     NotLive(#[from] NotLive),
-}
-
-impl From<HandleError> for LiveError {
-    fn from(error: HandleError) -> Self {
-        Self::Handle(error.into())
-    }
 }
 
 /// The value is not one text.

@@ -73,7 +73,7 @@ pub struct LiveKey<'a> {
 }
 
 impl<'a> LiveKey<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn of(slot: &'a Slot, ring: &'a Ring) -> Result<Self, NotLive> {
         Ok(Self { shown: slot.live()?, slot, ring })
     }
@@ -117,7 +117,8 @@ impl<'a> LiveKey<'a> {
         &self.slot.key
     }
 
-    /// Says how a request made with this value went. Lock-free, without allocation.
+    /// Says how a request made with this value went. Counting is lock-free and allocates nothing;
+    /// only the one rejection that asks for a refresh wakes somebody.
     ///
     /// Feeds the health of this version. [`Outcome::AuthRejected`] about the version still in
     /// service also asks for a refresh: one for all callers, not more often than

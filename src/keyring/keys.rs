@@ -61,7 +61,7 @@ impl Keyring {
     /// [`HandleError`] when the key was not declared, is optional and absent, belongs to another
     /// environment, or the name is none.
     pub fn handle(&self, name: &str) -> Result<KeyHandle, HandleError> {
-        let slot = self.ring.slot(name)?;
+        let slot = self.ring.slot(name).map_err(|error| *error)?;
         if slot.is_absent() {
             return Err(HandleError::Absent { key: (*slot.key).clone() });
         }
@@ -69,7 +69,7 @@ impl Keyring {
     }
 
     /// The value of a key by its name, for names that are not known before. Wait-free, without
-    /// allocation; a [handle](Keyring::handle) is several times faster.
+    /// allocation; a [handle](Keyring::handle) is twice as fast.
     ///
     /// ```
     /// use keyward::keyring::{Keyring, LiveError};

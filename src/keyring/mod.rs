@@ -56,7 +56,7 @@ mod slot;
 mod tick;
 
 pub use builder::KeyringBuilder;
-pub use error::{HandleError, LiveError, NotLive, NotText};
+pub use error::{HandleError, LiveError, NotLive, NotText, Why};
 pub use handle::{KeyHandle, LiveKey, Watch};
 pub use health::ReportedHealth;
 pub use keys::Keyring;

@@ -16,6 +16,7 @@ pub(super) struct NameHasher(u64);
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl NameHasher {
+    #[inline]
     fn fold(&mut self, word: u64) {
         let product = u128::from(self.0 ^ word) * u128::from(ODD);
         self.0 = (product as u64) ^ ((product >> 64) as u64);
@@ -28,10 +29,11 @@ impl Hasher for NameHasher {
         self.0 ^= (bytes.len() as u64).wrapping_mul(ODD);
         let (words, rest) = bytes.as_chunks::<8>();
         words.iter().for_each(|word| self.fold(u64::from_le_bytes(*word)));
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            self.fold(u64::from_le_bytes(last));
+        match bytes.last_chunk::<8>() {
+            // The last eight bytes once more, which is faster than to gather the odd ones.
+            Some(last) if !rest.is_empty() => self.fold(u64::from_le_bytes(*last)),
+            Some(_) => {}
+            None => self.fold(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
         }
     }
 
@@ -41,6 +43,7 @@ impl Hasher for NameHasher {
         self.0 ^= u64::from(byte);
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         self.0
     }

@@ -37,7 +37,7 @@ pub(super) struct Ring {
     pub(super) slots: Vec<Arc<Slot>>,
     /// Wakes the refresher; outlives the ring, whose end it rings for.
     pub(super) bell: Arc<Bell>,
-    names: Names<usize>,
+    names: Names<Arc<Slot>>,
     asked: AtomicBool,
     /// The earliest moment of the next forced refresh, by the clock's monotonic hand.
     forced_from: AtomicU64,
@@ -51,7 +51,7 @@ impl Ring {
     const REFUSALS: usize = 64;
 
     pub(super) fn new(settings: Settings, slots: Vec<Arc<Slot>>) -> Self {
-        let names = slots.iter().zip(0..).map(|(slot, at)| (short(&slot.key).into(), at)).collect();
+        let names = slots.iter().map(|slot| (short(&slot.key).into(), slot.clone())).collect();
         Self {
             settings,
             slots,
@@ -67,10 +67,10 @@ impl Ring {
     }
 
     #[inline]
-    pub(super) fn slot(&self, name: &str) -> Result<&Arc<Slot>, HandleError> {
+    pub(super) fn slot(&self, name: &str) -> Result<&Arc<Slot>, Box<HandleError>> {
         match self.names.get(name) {
-            Some(at) => Ok(&self.slots[*at]),
-            None => self.slot_in_full(name),
+            Some(slot) => Ok(slot),
+            None => self.slot_in_full(name).map_err(Box::new),
         }
     }
 
@@ -137,7 +137,7 @@ impl Ring {
             return Err(HandleError::OtherEnvironment { key, declared: self.settings.environment.clone() });
         }
         let known = self.names.get(short(&key)).filter(|_| key.page().is_none());
-        known.map(|at| &self.slots[*at]).ok_or(HandleError::NotDeclared { key })
+        known.ok_or(HandleError::NotDeclared { key })
     }
 
     fn refuse(&self, key: &KeyId) {

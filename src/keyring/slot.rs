@@ -14,15 +14,16 @@ use super::health::Arm;
 use super::judge::{dead, judge, may_linger};
 use super::problem::Contacts;
 use super::tick::{Tick, Ticker, nanos};
-use super::{NotLive, Problem};
+use super::{NotLive, Problem, Why};
 
-/// One version in service, immutable but for its deadline.
+/// One version in service, immutable but for its deadline. What a read touches stands first.
+#[repr(C)]
 pub(super) struct Serving {
-    pub(super) version: VersionId,
-    pub(super) material: Material,
-    pub(super) arm: Arc<Arm>,
     /// The earlier of hard limit and expiry: one comparison on the way to the value.
     deadline: AtomicU64,
+    pub(super) material: Material,
+    pub(super) version: VersionId,
+    pub(super) arm: Arc<Arm>,
     expires: AtomicU64,
 }
 
@@ -54,17 +55,19 @@ pub(super) enum Plan {
 
 pub(super) type Shown = Guard<Option<Arc<Serving>>>;
 
+/// What a read touches stands first.
+#[repr(C)]
 pub(super) struct Slot {
+    shown: ArcSwapOption<Serving>,
+    ticker: Ticker,
     pub(super) key: Arc<KeyId>,
     /// The place of the name among those given to the builder, from 1.
     pub(super) place: usize,
     pub(super) required: bool,
     /// Rings when another version is served.
     pub(super) turned: Bell,
-    shown: ArcSwapOption<Serving>,
     withheld: ArcSwapOption<Problem>,
     confirmed: AtomicU64,
-    ticker: Ticker,
     memory: Mutex<Memory>,
 }
 
@@ -93,12 +96,20 @@ impl Slot {
     }
 
     /// What is served now. No lock, no allocation, no system call on the way to a value.
-    #[inline]
+    ///
+    // Out of line, the answer goes through memory, which costs as much again as the read.
+    #[inline(always)]
     pub(super) fn live(&self) -> Result<Shown, NotLive> {
-        let shown = self.shown.load();
-        match &*shown {
-            Some(serving) if self.ticker.now() < serving.deadline.load(Relaxed) => Ok(shown),
-            _ => self.why_not(&shown),
+        loop {
+            let shown = self.shown.load();
+            if let Some(serving) = &*shown
+                && self.ticker.now() < serving.deadline.load(Relaxed)
+            {
+                return Ok(shown);
+            }
+            if let Some(error) = self.why_not(&shown) {
+                return Err(error);
+            }
         }
     }
 
@@ -195,25 +206,24 @@ impl Slot {
         self.confirmed.store(moment.tick, Relaxed);
     }
 
+    /// Why nothing is served; nothing when that changed since `shown` was taken: look again.
     #[cold]
     #[inline(never)]
-    fn why_not(&self, shown: &Shown) -> Result<Shown, NotLive> {
+    fn why_not(&self, shown: &Shown) -> Option<NotLive> {
         let withheld = self.withheld.load_full();
         if self.shown.load().as_ref().map(Arc::as_ptr) != shown.as_ref().map(Arc::as_ptr) {
             // Another version came into service, or this one left it, since we looked.
-            return self.live();
+            return None;
         }
-        let (key, now) = (self.key.clone(), self.ticker.now());
-        Err(match (&**shown, withheld) {
-            (None, Some(problem)) => NotLive::because(key, &problem),
-            (Some(serving), _) if serving.expires.load(Relaxed) <= now => {
-                NotLive::Expired { key, version: serving.version }
-            }
+        let now = self.ticker.now();
+        let why = match (&**shown, withheld) {
+            (None, Some(problem)) => problem.into(),
+            (Some(serving), _) if serving.expires.load(Relaxed) <= now => Why::Expired { version: serving.version },
             (Some(_) | None, _) => {
-                let age = Duration::from_nanos(now.saturating_sub(self.confirmed.load(Relaxed)));
-                NotLive::Stale { key, age }
+                Why::Stale { age: Duration::from_nanos(now.saturating_sub(self.confirmed.load(Relaxed))) }
             }
-        })
+        };
+        Some(NotLive::new(self.key.clone(), why))
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

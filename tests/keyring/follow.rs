@@ -9,11 +9,11 @@ use keyward::core::{
     AccessLevel, Edit, ErrorKind, Material, Mode, Proof, PublicationId, Scope, SecretBackend, SecretValue, Transition,
     VersionState,
 };
-use keyward::keyring::{NotLive, Problem};
+use keyward::keyring::{Problem, Why};
 
 use crate::flaky::Flaky;
 use crate::setup::{complete, cx, leak, provision, publish, record, retire_old, rotate, seen, stage, step};
-use crate::{CHARGES, NAME, billing, load, text, world};
+use crate::{CHARGES, NAME, billing, load, text, why, world};
 
 #[test]
 fn a_rotation_is_followed_and_values_are_read_only_when_they_change() {
@@ -87,12 +87,12 @@ fn a_leaked_version_is_dropped_at_once_and_never_served_again() {
 
     leak(&store, &*clock, CHARGES, version);
     block_on(keys.refresh());
-    assert!(matches!(handle.live(), Err(NotLive::Compromised { version: v, .. }) if v == version));
+    assert!(matches!(why(&handle), Why::Compromised { version: v } if v == version));
 
     stale.replay(CHARGES, Some(before));
     let refreshed = block_on(keys.refresh());
     assert!(matches!(refreshed.problems[0].problem, Problem::OlderRecord { found: _, known: _ }));
-    assert!(matches!(handle.live(), Err(NotLive::Compromised { .. })), "an older record brings nothing back");
+    assert!(matches!(why(&handle), Why::Compromised { .. }), "an older record brings nothing back");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_dead_version_stays_dead_even_in_a_newer_record() {
     assert!(forked.revision() > record(&store, CHARGES).revision());
     stale.replay(CHARGES, Some(forked));
     block_on(keys.refresh());
-    assert!(matches!(handle.live(), Err(NotLive::Revoked { version, .. }) if version == first));
+    assert!(matches!(why(&handle), Why::Revoked { version } if version == first));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn an_older_record_neither_changes_nor_confirms_what_is_served() {
     block_on(keys.refresh());
     assert_eq!(text(&handle), "second");
     clock.advance(Duration::from_secs(60));
-    assert!(matches!(handle.live(), Err(NotLive::Stale { .. })));
+    assert!(matches!(why(&handle), Why::Stale { .. }));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn the_old_version_serves_on_only_while_its_successor_cannot_be_read_and_it_over
     clock.advance(Duration::from_secs(49 * 3_600));
     retire_old(&store, &*clock, CHARGES);
     block_on(keys.refresh());
-    assert!(matches!(handle.live(), Err(NotLive::Withheld { .. })));
+    assert!(matches!(why(&handle), Why::Withheld(_)));
     faulty.fail_read(CHARGES, None);
     block_on(keys.refresh());
     assert_eq!(text(&handle), "second");
@@ -169,7 +169,7 @@ fn a_service_taken_out_of_the_scope_loses_the_key() {
     let scope = scope.and_then(|s| s.endpoint("POST /v1/charges")).expect("a scope");
     step(&store, &*clock, CHARGES, &Transition::Edit(Edit::Scope { scope, approval: None }));
     block_on(keys.refresh());
-    let Err(NotLive::Withheld { problem, .. }) = handle.live() else { panic!("it is withheld") };
+    let Why::Withheld(problem) = why(&handle) else { panic!("it is withheld") };
     assert!(matches!(*problem, Problem::NotInScope { .. }));
 }
 
@@ -182,8 +182,8 @@ fn a_retired_key_is_dropped() {
     let reason = "no longer needed".parse().expect("a reason");
     step(&store, &*clock, CHARGES, &Transition::Decommission { reason });
     block_on(keys.refresh());
-    let Err(error) = handle.live() else { panic!("it is dropped") };
-    assert!(error.to_string().contains("retired"), "{error}");
+    let error = handle.live().expect_err("it is dropped").to_string();
+    assert!(error.contains("retired") && error.starts_with(CHARGES), "{error}");
 }
 
 #[test]

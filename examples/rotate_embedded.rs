@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --example rotate_embedded             # in a temporary directory
-//! cargo run --example rotate_embedded -- DIR      # leaves the store in DIR, which must be empty of one
+//! cargo run --example rotate_embedded -- DIR      # in DIR, which exists and holds no store; left to look at
 //! ```
 //!
 //! A clock that is moved by hand stands for the days of soak. A real application leaves the clock

@@ -17,3 +17,7 @@ mod hooks;
 mod secret;
 #[path = "canary/witness.rs"]
 mod witness;
+#[path = "canary/stores.rs"]
+mod stores;
+#[path = "canary/tour.rs"]
+mod tour;

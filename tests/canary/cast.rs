@@ -102,6 +102,12 @@ impl CanaryIssuer {
         self.made().iter_mut().for_each(|made| made.live = false);
     }
 
+    /// A person made a key by hand and handed it over.
+    pub(crate) fn know(&self, of: &KeyId, material: &Material) {
+        let made = Made { of: of.clone(), label: VersionId::generate(), material: material.duplicate(), live: true };
+        self.made().push(made);
+    }
+
     fn reach(&self, at: Panics) {
         if self.panics == at {
             let held = Canary::shaped(self.kind, &Shape::One);

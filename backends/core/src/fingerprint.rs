@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 /// A keyed hash of material under the inventory key: 16 bytes, written `fp_` and 32 hex digits.
 ///
 /// Useless to whoever does not hold the inventory key, even for guessable secrets.
+///
+/// ```
+/// use keyward_core::Fingerprint;
+/// let reported: Fingerprint = "fp_000102030405060708090a0b0c0d0e0f".parse()?;
+/// assert_eq!(reported.short(), "fp_0001020304");
+/// assert!("sk_live_pasted_by_mistake".parse::<Fingerprint>().is_err());
+/// # Ok::<(), keyward_core::FingerprintError>(())
+/// ```
 #[derive(Clone, Copy, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 16]);

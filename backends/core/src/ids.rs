@@ -76,6 +76,13 @@ id_type!(
 );
 id_type!(
     /// One credential at the issuer, one attempt to create it. Also the label it carries there.
+    ///
+    /// ```
+    /// use keyward_core::VersionId;
+    /// let version = VersionId::generate();
+    /// assert_eq!(version.to_string().parse::<VersionId>(), Ok(version));
+    /// assert!("01900000ABCD".parse::<VersionId>().is_err());
+    /// ```
     VersionId, "version id"
 );
 id_type!(

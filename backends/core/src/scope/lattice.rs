@@ -10,6 +10,14 @@ impl Scope {
     /// True when everything `other` allows is allowed by `self`.
     ///
     /// A partial order: reflexive, transitive, and two scopes that cover each other are equal.
+    ///
+    /// ```
+    /// use keyward_core::{AccessLevel, Scope};
+    /// let wide = Scope::new(AccessLevel::Write).endpoint("/v1/*")?;
+    /// let narrow = Scope::new(AccessLevel::ReadOnly).endpoint("GET /v1/reports")?;
+    /// assert!(wide.covers(&narrow) && wide.covers(&wide) && !narrow.covers(&wide));
+    /// # Ok::<(), keyward_core::ScopeError>(())
+    /// ```
     pub fn covers(&self, other: &Self) -> bool {
         other.difference(self).is_empty()
     }
@@ -17,6 +25,17 @@ impl Scope {
     /// The most that both allow: the greatest lower bound of the two.
     ///
     /// `None` when one is test and the other live (or only one says): they have nothing in common.
+    /// What both allow may take more patterns than a scope lists; see [`Scope::check_for`].
+    ///
+    /// ```
+    /// use keyward_core::{AccessLevel, Mode, Scope};
+    /// let a = Scope::new(AccessLevel::Write).permission("charges:write")?.endpoint("/v1/*")?;
+    /// let b = Scope::new(AccessLevel::ReadOnly).permission("charges:read-only")?.endpoint("POST /v1/charges")?;
+    /// let both = a.intersect(&b).expect("neither says test or live");
+    /// assert!(a.covers(&both) && b.covers(&both));
+    /// assert_eq!(a.intersect(&Scope::new(AccessLevel::Write).mode(Mode::Live)), None);
+    /// # Ok::<(), keyward_core::ScopeError>(())
+    /// ```
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Option<Self> {
         if self.mode != other.mode {
@@ -38,6 +57,15 @@ impl Scope {
     }
 
     /// What `self` allows beyond `other`. Empty exactly when `other` covers `self`.
+    ///
+    /// ```
+    /// use keyward_core::{AccessLevel, Scope};
+    /// let recorded = Scope::new(AccessLevel::ReadOnly).permission("reports:read-only")?;
+    /// let found = Scope::new(AccessLevel::Write).permission("reports:write")?;
+    /// let beyond = found.difference(&recorded).to_string();
+    /// assert_eq!(beyond, "access write beyond read-only, permission reports:write");
+    /// # Ok::<(), keyward_core::ScopeError>(())
+    /// ```
     #[must_use]
     pub fn difference(&self, other: &Self) -> ScopeDifference {
         let reaches = |p: &Permission| other.permissions.get(&p.resource).is_none_or(|level| *level < p.level);

@@ -64,7 +64,6 @@ fn ask_all(most_versions: usize) {
     assert_eq!(phases.len(), 10, "eight phases, no run, tombstone: {phases:?}");
     assert_eq!(cells.len(), phases.len() * verbs.len(), "a cell of the table was never asked");
     assert!(seen_shapes.len() > 1_000 && asked > 20_000, "{} shapes, {asked} questions", seen_shapes.len());
-    println!("{} records, {asked} questions, {} cells", seen_shapes.len(), cells.len());
 }
 
 /// What makes two records the same for the state machine.

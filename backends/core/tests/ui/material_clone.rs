@@ -1,0 +1,5 @@
+fn copy(material: keyward_core::Material) -> keyward_core::Material {
+    material.clone()
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+fn show(material: keyward_core::Material) {
+    println!("{material}");
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+fn same(a: keyward_core::Material, b: keyward_core::Material) -> bool {
+    a == b
+}
+
+fn main() {}

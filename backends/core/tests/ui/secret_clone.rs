@@ -1,0 +1,3 @@
+fn main() {
+    let _ = keyward_core::SecretValue::from("x").clone();
+}

@@ -1,0 +1,3 @@
+fn main() {
+    let _: &[u8] = &keyward_core::SecretValue::from("x");
+}

@@ -1,0 +1,3 @@
+fn main() {
+    println!("{}", keyward_core::SecretValue::from("x"));
+}

@@ -1,23 +1,29 @@
 //! A service that starts: its own keys, in memory, followed through a rotation, never printed.
-#![expect(clippy::print_stdout, reason = "an example talks")]
+#![expect(clippy::print_stdout, reason = "an example talks to a person")]
 
 use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::future::block_on;
-use keyward::core::{
-    AccessLevel, Actor, Change, Context, Environment, Expect, HolderId, KeyDraft, KeyId, Link, Material, MemoryBackend,
-    Mode, Ownership, Proof, PublicationId, RunId, RunKind, Scope, SecretBackend, SecretBackendExt, SecretValue,
-    Transition, VersionId,
+use keyward::core::{Link, ManualClock, SecretBackendExt};
+use keyward::file::{FileBackend, KeyFile};
+use keyward::issuer::GeneratedIssuer;
+use keyward::{
+    AccessLevel, Context, Environment, Inventory, KeyDraft, KeyId, Keyring, Mode, Outcome, Ownership, RotationPolicy,
+    Rotator, Scope, SecretValue, Step,
 };
-use keyward::inventory::Inventory;
-use keyward::keyring::{Keyring, Outcome};
 
-fn main() -> Result<(), Box<dyn Error>> {
+type Answer<T = ()> = Result<T, Box<dyn Error>>;
+
+fn main() -> Answer {
     block_on(run())
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let store = MemoryBackend::default();
+async fn run() -> Answer {
+    let directory = tempfile::tempdir()?;
+    let unlock = KeyFile::create(directory.path().join("unlock.key"))?;
+    let store = FileBackend::create(directory.path().join("keys.keyward"), unlock).await?;
     let charges: KeyId = "production/payments/stripe-charges".parse()?;
     register(&store, &charges).await?;
 
@@ -34,7 +40,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
 
     println!("2. After the first rotation it does.\n");
-    rotate(&store, &charges, "sk_live_first").await?;
+    let vendor = GeneratedIssuer::new("acme")?;
+    rotate(&store, &vendor, &charges).await?;
     let keys = declare().load().await?;
     let _refresh = keys.spawn_refresh(); // stops when dropped
     let stripe = keys.handle("payments/stripe-charges")?;
@@ -42,23 +49,20 @@ async fn run() -> Result<(), Box<dyn Error>> {
     println!("{key:?}\n");
 
     println!("3. A rotation goes by. The old key is rejected once, and the new one is there.\n");
-    rotate(&store, &charges, "sk_live_second").await?;
+    rotate(&store, &vendor, &charges).await?;
     let mut watch = stripe.watch();
-    key.report(Outcome::from_http_status(call(key.expose_str()?))); // about the version that was used
+    let status = call(&store, &vendor, &charges, key.expose_secret()).await?;
+    println!("the service answers {status} to the old key");
+    key.report(Outcome::from_http_status(status)); // about the version that was used
     println!("now serving version {}", watch.changed().await);
     let key = stripe.live()?;
-    key.report(Outcome::from_http_status(call(key.expose_str()?)));
+    key.report(Outcome::from_http_status(call(&store, &vendor, &charges, key.expose_secret()).await?));
     let counts = keys.health().counts(&charges, key.version());
     println!("reported about it: {} clean, {} rejected", counts.clean, counts.rejects());
     Ok(())
 }
 
-/// Stands for the service the key is for: it knows the second key only.
-fn call(key: &str) -> u16 {
-    if key == "sk_live_second" { 200 } else { 401 }
-}
-
-async fn register(store: &MemoryBackend, key: &KeyId) -> Result<(), Box<dyn Error>> {
+async fn register(store: &FileBackend, key: &KeyId) -> Answer {
     let scope = Scope::new(AccessLevel::Write).mode(Mode::Live).permission("charges:write")?;
     let draft = KeyDraft::new(
         key.clone(),
@@ -67,32 +71,32 @@ async fn register(store: &MemoryBackend, key: &KeyId) -> Result<(), Box<dyn Erro
         "acme".parse()?,
     );
     let runbook = Link::runbook("Charges stop", "https://runbooks.example.com/charges")?;
-    Inventory::new(store).actor("ada").register(draft.link(runbook)).await?;
+    // No soak and one validation, so that the example is short. Keep the defaults in earnest.
+    let policy = RotationPolicy::default()
+        .with_windows(Duration::ZERO, Duration::ZERO, Duration::ZERO)
+        .with_validation(1, Duration::from_secs(10));
+    Inventory::new(store).actor("ada").register(draft.link(runbook).policy(policy)).await?;
     Ok(())
 }
 
-/// What a rotator does, without its care: no validation, no soak. For the example only.
-async fn rotate(store: &MemoryBackend, key: &KeyId, value: &str) -> Result<(), Box<dyn Error>> {
-    let (cx, version) = (Context::new("example", "show a rotation")?, VersionId::generate());
-    let target = store.load_existing(&cx, key).await?.value.target();
-    store.stage(&cx, &target, version, &Material::one(SecretValue::from(value))?).await?;
-    let expect = store.pointer(&cx, &target).await?.token;
-    let publication = PublicationId::first(version);
-    store.publish(&cx, &target, version, publication, &expect).await?;
-
-    let (kind, reason) = (RunKind::Manual, cx.reason.clone());
-    let moves = [
-        Transition::Begin { run: RunId::generate(), kind, version, holder: HolderId::generate(), reason },
-        Transition::Store { version, issuer_ref: None, issuer_state: None, fingerprint: None, expires_at: None },
-        Transition::Validate { proof: Proof::new(chrono::Utc::now(), 1, "assumed".parse()?) },
-        Transition::Promote { publication, expect },
-        Transition::Confirm,
-    ];
-    let actor: Actor = "example".parse()?;
-    for transition in moves {
-        let current = store.load_existing(&cx, key).await?;
-        let next = current.value.apply(&transition, &Change::new(actor.clone(), chrono::Utc::now()))?;
-        store.swap(&cx, key, Expect::At(current.stamp), &next).await?;
+/// Another process rotates; see `rotate_embedded.rs`. A person overrides the gate, to save time.
+async fn rotate(store: &FileBackend, vendor: &GeneratedIssuer, key: &KeyId) -> Answer {
+    let rotator = Rotator::builder(store.clone())
+        .issuer_and_validator("acme", vendor.clone())
+        .clock(Arc::new(ManualClock::at(chrono::Utc::now())))
+        .build()?;
+    let mut run = rotator.start_or_resume(key, "for the example").await?;
+    loop {
+        match run.step().await? {
+            Step::Finished(_) => return Ok(()),
+            Step::NeedsOperator(_) => rotator.override_gate(key, "nobody calls in an example").await?,
+            _ => {}
+        }
     }
-    Ok(())
+}
+
+/// Stands for the vendor's service: it verifies the key that is presented.
+async fn call(store: &FileBackend, vendor: &GeneratedIssuer, key: &KeyId, presented: &[u8]) -> Answer<u16> {
+    let record = store.load_existing(&Context::new("acme", "verify a key")?, key).await?.value;
+    Ok(if vendor.verify(&record, &SecretValue::from(presented)).is_some() { 200 } else { 401 })
 }

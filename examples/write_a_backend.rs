@@ -56,7 +56,7 @@ async fn rotate_on(store: impl SecretBackend + Clone + 'static) -> Answer<RunRep
     Inventory::new(&store).actor("ada@example.com").clock(clock.clone()).register(draft).await?;
 
     let rotator = Rotator::builder(&store)
-        .generated("own-tokens", GeneratedIssuer::new("reports")?)
+        .issuer_and_validator("own-tokens", GeneratedIssuer::new("reports")?)
         .health(health.clone())
         .gate(GatePolicy::default().with_clients(1))
         .clock(clock.clone())

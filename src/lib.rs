@@ -21,5 +21,6 @@ pub use crate::core::{
 };
 pub use inventory::Inventory;
 pub use keyring::{KeyHandle, Keyring, Outcome};
+pub use keyward_seal::InventoryKey;
 pub use leak::{LeakReport, LeakResponse};
 pub use rotation::{Rotator, Step};

@@ -15,9 +15,9 @@ mod controls;
 mod hooks;
 #[path = "canary/secret.rs"]
 mod secret;
-#[path = "canary/witness.rs"]
-mod witness;
 #[path = "canary/stores.rs"]
 mod stores;
 #[path = "canary/tour.rs"]
 mod tour;
+#[path = "canary/witness.rs"]
+mod witness;

@@ -3,11 +3,15 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_lite::future::block_on;
-use keyward::core::{ManualClock, Material, NewKey, Read, SecretBackendExt, SecretValue, Select, Shows};
+use keyward::InventoryKey;
+use keyward::core::{ManualClock, Material, NewKey, Read, RunOutcome, SecretBackendExt, SecretValue, Select, Shows};
 use keyward::inventory::{Inventory, InventoryError};
-use keyward_conformance::strict::{Fault, FaultPlan, Faulty, Host, StrictFake, run_on_clock};
+use keyward::leak::fingerprint;
+use keyward::rotation::{NeedsOperator, RotationError, Rotator};
+use keyward_conformance::strict::{FakeIssuer, Fault, FaultPlan, Faulty, Host, StrictFake, run_on_clock};
 use support::{CHARGES, charges, cx, key, load};
 
 struct World {
@@ -54,6 +58,45 @@ fn an_imported_key_serves_with_the_value_it_had() {
         assert!(world.serves().await.ct_eq(&SecretValue::from("old-place")), "the value");
         let again = inventory.import(charges(), value("other"), "moved").await.expect_err("taken");
         assert!(matches!(again, InventoryError::AlreadyRegistered { .. }), "{again}");
+    });
+}
+
+#[test]
+fn an_imported_key_without_a_reference_is_replaced_and_a_person_signs_for_its_death() {
+    block_on(async {
+        let world = World::new();
+        let old =
+            world.inventory(&Host::steady("a")).import(charges(), value("old-place"), "moved").await.expect("import");
+        let old = old.primary().expect("a primary").id;
+        // The issuer has never heard of it: "absent" must not count as dead.
+        let rotator = Rotator::builder(world.store.clone())
+            .issuer("acme", FakeIssuer::default())
+            .health(support::HEALTHY)
+            .clock(world.clock.clone())
+            .poll_every(Duration::from_secs(3_600))
+            .build()
+            .expect("a rotator");
+        let mut run = rotator.start(&key(CHARGES), "first rotation").await.expect("start");
+        let asked = support::finish(&mut run, &world.clock).await.expect_err("asks");
+        assert!(matches!(asked, RotationError::NeedsOperator(NeedsOperator::RevokeByHand { .. })), "{asked}");
+        rotator.attest_revoked(&key(CHARGES), old, "deleted in the dashboard").await.expect("attest");
+        let report = support::finish(&mut run, &world.clock).await.expect("finish");
+        assert_eq!(report.outcome, RunOutcome::Completed);
+        let record = load(&world.store, &key(CHARGES)).await;
+        let death = record.version(old).expect("kept").death.clone().expect("a death");
+        assert!(death.as_str().starts_with("attested by"), "{death}");
+    });
+}
+
+#[test]
+fn an_imported_key_has_a_fingerprint_when_the_inventory_has_a_key() {
+    block_on(async {
+        let world = World::new();
+        let inventory = world.inventory(&Host::steady("a")).inventory_key(InventoryKey::from_bytes(&[7; 32]));
+        let record = inventory.import(charges(), value("old-place"), "moved").await.expect("import");
+        let material = Material::one(SecretValue::from("old-place")).expect("material");
+        let expected = fingerprint(&InventoryKey::from_bytes(&[7; 32]), &material);
+        assert_eq!(record.primary().expect("a primary").fingerprint, Some(expected));
     });
 }
 

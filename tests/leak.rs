@@ -195,6 +195,27 @@ fn a_repeated_report_finds_the_same_incident_and_can_only_widen_the_window() {
 }
 
 #[test]
+fn the_same_report_opened_twice_never_condemns_the_replacement() {
+    block_on(async {
+        let world = world().await;
+        let report = LeakReport::of(key(CHARGES), Leaked::Current, "seen in a public gist").expect("a report");
+        let mut response = LeakResponse::open(&world.rotator, &report).await.expect("open");
+        for _ in 0..200 {
+            match response.step().await.expect("step") {
+                LeakStep::AwaitingReview(_) => break,
+                LeakStep::Wait { at_most, .. } => world.clock.advance(at_most),
+                _ => {}
+            }
+        }
+        let replacement = world.primary().await;
+        // The first reply was lost, so the caller opens the same report again.
+        let again = LeakResponse::open(&world.rotator, &report).await.expect("open again");
+        assert_eq!(again.incident(), report.incident);
+        assert_eq!(world.primary().await, replacement);
+    });
+}
+
+#[test]
 fn a_report_that_matches_nothing_is_noted_and_changes_nothing() {
     block_on(async {
         let world = world().await;

@@ -25,7 +25,10 @@ pub(crate) async fn tell(directory: &Path) -> Answer {
     say("the store is one file of sealed records; the key file next to it opens it (keep them apart in earnest)");
 
     title("2. Register keys: owner, backup owner, team, scope, links");
-    let inventory = Inventory::new(store.clone()).actor("ada@example.com").clock(clock.clone());
+    let inventory = Inventory::new(store.clone())
+        .actor("ada@example.com")
+        .clock(clock.clone())
+        .inventory_key(store.inventory_key());
     let mut keys = Vec::new();
     for draft in cast::drafts()? {
         let record = inventory.register(draft).await?;
@@ -41,7 +44,7 @@ pub(crate) async fn tell(directory: &Path) -> Answer {
     let issuer = GeneratedIssuer::new("acme")?;
     let rotator = Rotator::builder(store.clone())
         .actor("billing-rotator")
-        .generated("acme", issuer.clone())
+        .issuer_and_validator("acme", issuer.clone())
         .health(health.clone())
         .clock(clock.clone())
         .poll_every(Duration::from_secs(3_600))
@@ -116,13 +119,12 @@ pub(crate) async fn tell(directory: &Path) -> Answer {
     loop {
         match response.step().await? {
             LeakStep::Wait { at_most, .. } => clock.advance(at_most),
-            LeakStep::AwaitingReview(incident) => {
-                say(&format!("awaiting review: {incident}"));
-                break;
+            step => {
+                say(&step.to_string());
+                if matches!(step, LeakStep::AwaitingReview(_)) {
+                    break;
+                }
             }
-            LeakStep::Replacing(step) => say(&step.to_string()),
-            LeakStep::Revoked { version } => say(&format!("revoked at once: saw version {version} dead")),
-            other => say(&format!("{other:?}")),
         }
     }
 

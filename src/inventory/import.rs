@@ -73,6 +73,7 @@ impl<B: SecretBackend> Inventory<B> {
             .issuer(name, hand_over.clone())
             .validator(name, hand_over)
             .clock(self.clock.clone())
+            .shared_inventory_key(self.inventory_key.clone())
             .probe_gap(Duration::ZERO)
             .takeover_after(Duration::ZERO)
             .build()

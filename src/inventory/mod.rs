@@ -41,6 +41,7 @@ pub use edit::Retired;
 pub use error::InventoryError;
 pub use history::History;
 use keyward_core::{Actor, Clock, Context, SystemClock, TextError};
+use keyward_seal::InventoryKey;
 pub use query::{Filter, KeyState};
 pub use rows::{Listing, Row};
 pub use view::Unused;
@@ -56,12 +57,13 @@ pub struct Inventory<B> {
     backend: B,
     actor: Option<std::result::Result<Actor, TextError>>,
     clock: Arc<dyn Clock>,
+    inventory_key: Option<Arc<InventoryKey>>,
 }
 
 impl<B> Inventory<B> {
     /// The inventory of a store.
     pub fn new(backend: B) -> Self {
-        Self { backend, actor: None, clock: Arc::new(SystemClock) }
+        Self { backend, actor: None, clock: Arc::new(SystemClock), inventory_key: None }
     }
 
     /// Who acts. A name that is not acceptable is reported by the first call.
@@ -75,6 +77,13 @@ impl<B> Inventory<B> {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Fingerprints imported material under this key, so that a leaked string can be matched.
+    #[must_use]
+    pub fn inventory_key(mut self, key: InventoryKey) -> Self {
+        self.inventory_key = Some(Arc::new(key));
         self
     }
 

@@ -9,8 +9,10 @@
 //! The response ends in [`LeakStep::AwaitingReview`]: an incident cannot be closed before its
 //! exposure window has been reviewed.
 
+mod fingerprint;
 mod report;
 mod response;
 
+pub use fingerprint::fingerprint;
 pub use report::{IncidentReport, LeakReport, Leaked};
 pub use response::{LeakError, LeakResponse, LeakStep};

@@ -39,6 +39,9 @@ pub struct LeakReport {
     pub exposed_from: Option<DateTime<Utc>>,
     /// Where it was seen.
     pub source: Evidence,
+    /// The incident this report opens. Opening the same report again finds it, so that a repeated
+    /// call never condemns the replacement; a report made anew is another report.
+    pub incident: IncidentId,
 }
 
 impl LeakReport {
@@ -55,7 +58,7 @@ impl LeakReport {
     /// # Errors
     /// [`TextError`] when the source is empty, longer than 256 bytes or unprintable.
     pub fn of(key: KeyId, leaked: Leaked, source: &str) -> Result<Self, TextError> {
-        Ok(Self { key, leaked, exposed_from: None, source: source.parse()? })
+        Ok(Self { key, leaked, exposed_from: None, source: source.parse()?, incident: IncidentId::generate() })
     }
 
     /// Sets the earliest credible exposure.
@@ -67,6 +70,9 @@ impl LeakReport {
 
     /// The version the report is about.
     pub(super) fn find(&self, record: &KeyRecord) -> Option<VersionId> {
+        if let Some(opened) = record.incidents().iter().find(|incident| incident.id == self.incident) {
+            return Some(opened.version);
+        }
         let mut versions = record.versions().iter();
         match &self.leaked {
             Leaked::Current => record.primary().map(|v| v.id),

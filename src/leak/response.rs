@@ -1,5 +1,6 @@
 //! The resumable answer to one leaked version.
 
+use std::fmt;
 use std::time::Duration;
 
 use keyward_core::{
@@ -43,6 +44,22 @@ pub enum LeakStep {
     NeedsOperator(NeedsOperator),
     /// Revoked and replaced. The exposure window waits to be reviewed.
     AwaitingReview(IncidentReport),
+}
+
+impl fmt::Display for LeakStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fenced { outcome } => write!(f, "moved the pointer off the leaked version: {outcome}"),
+            Self::Revoked { version } => write!(f, "saw leaked version {version} dead"),
+            Self::RevokeUnconfirmed { why } => {
+                write!(f, "the revoke is not confirmed yet ({why}); replacing meanwhile")
+            }
+            Self::Replacing(step) => write!(f, "replacing: {step}"),
+            Self::Wait { at_most, why } => write!(f, "waiting up to {} s: {why}", at_most.as_secs()),
+            Self::NeedsOperator(what) => write!(f, "needs an operator: {what}"),
+            Self::AwaitingReview(report) => write!(f, "awaiting review: {report}"),
+        }
+    }
 }
 
 /// Why a response cannot go on. The same call may be repeated.
@@ -121,7 +138,7 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
                 return Err(LeakError::Unmatched { key: report.key.clone() });
             };
             let known = read.value.version(version).and_then(|v| v.compromised.as_ref());
-            let incident = known.map_or_else(IncidentId::generate, |c| c.incident);
+            let incident = known.map_or(report.incident, |c| c.incident);
             let compromise = Transition::Compromise {
                 version,
                 incident,

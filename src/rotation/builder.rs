@@ -12,6 +12,7 @@ use keyward_core::{
 use keyward_seal::InventoryKey;
 
 use crate::commit::{Commit, commit};
+use crate::leak::fingerprint;
 
 use super::error::{Answer, RotationError};
 use super::gate::GatePolicy;
@@ -26,7 +27,7 @@ use super::gate::GatePolicy;
 ///
 /// let rotator = Rotator::builder(MemoryBackend::default())
 ///     .actor("billing-rotator")
-///     .generated("acme", GeneratedIssuer::new("acme_live")?)
+///     .issuer_and_validator("acme", GeneratedIssuer::new("acme_live")?)
 ///     .build()?;
 /// # let _ = rotator;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -115,8 +116,7 @@ impl<B: SecretBackend> Rotator<B> {
     }
 
     pub(super) fn fingerprint(&self, material: &Material) -> Option<Fingerprint> {
-        let key = self.inventory_key.as_ref()?;
-        Some(Fingerprint::from_hash(&key.fingerprint(material.encode().expose_secret())))
+        Some(fingerprint(self.inventory_key.as_ref()?, material))
     }
 }
 
@@ -155,7 +155,7 @@ impl<B: SecretBackend> RotatorBuilder<B> {
     }
 
     /// Registers an issuer that is its own validator.
-    pub fn generated(self, name: &str, issuer: impl KeyIssuer + Validator + Clone + 'static) -> Self {
+    pub fn issuer_and_validator(self, name: &str, issuer: impl KeyIssuer + Validator + Clone + 'static) -> Self {
         self.issuer(name, issuer.clone()).validator(name, issuer)
     }
 
@@ -179,8 +179,12 @@ impl<B: SecretBackend> RotatorBuilder<B> {
     }
 
     /// Fingerprints new material under this key, so that a leaked string can be matched.
-    pub fn inventory_key(mut self, key: InventoryKey) -> Self {
-        self.inventory_key = Some(Arc::new(key));
+    pub fn inventory_key(self, key: InventoryKey) -> Self {
+        self.shared_inventory_key(Some(Arc::new(key)))
+    }
+
+    pub(crate) fn shared_inventory_key(mut self, key: Option<Arc<InventoryKey>>) -> Self {
+        self.inventory_key = key;
         self
     }
 

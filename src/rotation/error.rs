@@ -49,7 +49,9 @@ pub enum NeedsOperator {
         why: String,
     },
     /// The gate failed and there is nothing clean to go back to.
-    #[error("{key}: the new version fares badly ({why}) and there is no clean earlier one; start another rotation")]
+    #[error(
+        "{key}: the new version fares badly ({why}) and there is no clean earlier one; override the gate with a reason, or report the new version as leaked"
+    )]
     NothingToRollBackTo {
         /// The key.
         key: KeyId,

@@ -73,7 +73,7 @@ impl GatePolicy {
     pub fn judge(&self, report: &HealthReport, soaked: bool) -> Verdict {
         let ArmCounts { clean, clients, .. } = report.new;
         let rejects = report.new.rejects();
-        let seen = format!("{clean} clean, {rejects} refused, {clients} consumers on the new version");
+        let seen = format!("{clean} clean, {rejects} refused, consumers on the new version: {clients}");
         if self.failing(&report.new) {
             return match &report.old {
                 Some(old) if self.failing(old) => {
@@ -83,7 +83,7 @@ impl GatePolicy {
             };
         }
         if clients < self.clients {
-            return Verdict::Insufficient(format!("{seen}; {} consumers wanted", self.clients));
+            return Verdict::Insufficient(format!("{seen}; at least {} wanted", self.clients));
         }
         let passes = self.evidence(&report.new) <= -self.bound();
         if passes || (soaked && rejects == 0 && clean >= self.clean_after_soak) {
@@ -138,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn ninety_nine_clean_requests_pass_and_ninety_eight_do_not() {
+    fn a_hundred_clean_requests_pass_and_ninety_nine_do_not() {
         assert!(matches!(judge(arm(100, 0, 2), false), Verdict::Pass(_)));
-        assert!(matches!(judge(arm(98, 0, 2), false), Verdict::Insufficient(_)));
+        assert!(matches!(judge(arm(99, 0, 2), false), Verdict::Insufficient(_)));
     }
 
     #[test]

@@ -42,11 +42,9 @@ impl<B: SecretBackend> Rotator<B> {
             if self.backend.stage(&cx, &read.value.target(), version, &material).await? == Stage::Conflict {
                 return Err(NeedsOperator::StageConflict { key: key.clone(), version }.into());
             }
-            // A supplied key always counts as known at the issuer: a person has seen it there.
-            let by_version = || format!("version:{version}").parse().ok();
             let store = Transition::Store {
                 version,
-                issuer_ref: reference.clone().or_else(by_version),
+                issuer_ref: reference.clone(),
                 issuer_state: None,
                 fingerprint: self.fingerprint(&material),
                 expires_at: None,

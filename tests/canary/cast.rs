@@ -207,7 +207,7 @@ where
 {
     Rotator::builder(store)
         .actor("rotator")
-        .generated("acme", issuer)
+        .issuer_and_validator("acme", issuer)
         .health(HEALTHY)
         .clock(Arc::new(clock.clone()))
         .inventory_key(InventoryKey::from_bytes(&[7; 32]))

@@ -79,7 +79,7 @@ pub(crate) const SILENT: Counts = Counts(0, 0);
 pub(crate) fn builder<B: SecretBackend>(store: B, clock: &Arc<ManualClock>) -> RotatorBuilder<B> {
     Rotator::builder(store)
         .actor("rotator")
-        .generated("acme", issuer())
+        .issuer_and_validator("acme", issuer())
         .clock(clock.clone())
         .takeover_after(Duration::from_secs(10))
         .poll_every(Duration::from_secs(3_600))

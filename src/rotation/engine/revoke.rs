@@ -36,7 +36,7 @@ impl<B: SecretBackend> Rotator<B> {
             let key = record.id().clone();
             return Ok(Death::NeedsOperator(NeedsOperator::ForeignPublication { key }));
         }
-        if condemned.issuer_ref.is_none() {
+        if !condemned.was_created() {
             return self.hunt(cx, read, condemned).await;
         }
         let issue = Issue { record, version: condemned };
@@ -48,6 +48,12 @@ impl<B: SecretBackend> Rotator<B> {
             Some(evidence) => self.bury(cx, read, version, Proof::Seen(evidence)).await,
             None => Ok(match by_hand {
                 Some(instructions) => {
+                    let key = record.id().clone();
+                    Death::NeedsOperator(NeedsOperator::RevokeByHand { key, version, instructions })
+                }
+                // Brought in by a person, who alone knows its name there.
+                None if condemned.issuer_ref.is_none() => {
+                    let instructions = "the issuer cannot tell which of its keys this is; revoke it there".to_owned();
                     let key = record.id().clone();
                     Death::NeedsOperator(NeedsOperator::RevokeByHand { key, version, instructions })
                 }
@@ -103,6 +109,7 @@ impl<B: SecretBackend> Rotator<B> {
         let issue = Issue { record, version };
         let word = match self.issuer_of(record)?.status(cx, issue).await? {
             IssuerStatus::Revoked(evidence) => Some(evidence),
+            IssuerStatus::Absent if version.issuer_ref.is_none() => None,
             IssuerStatus::Absent => Some(Evidence::lossy("the issuer knew it and no longer does")),
             IssuerStatus::Live | IssuerStatus::Suspended => return Ok(None),
             IssuerStatus::CannotSay => None,

@@ -12,7 +12,8 @@ use crate::{Ownership, Reason, RotationPolicy, Scope};
 pub enum Edit {
     /// Who answers for it.
     Ownership(Ownership),
-    /// What it may do; takes effect with the next version. Widening needs an approval.
+    /// What it may do. Permissions and endpoints take effect with the next version, services with the
+    /// next refresh of each reader. Widening needs an approval.
     Scope {
         /// The new scope.
         scope: Scope,

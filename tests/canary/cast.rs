@@ -26,6 +26,12 @@ pub(crate) fn pair() -> KeyDraft {
     KeyDraft::new(key(PAIR), owners(), scope, "acme".parse().expect("an issuer")).shape(Shape::Fields(names.into()))
 }
 
+/// The same key under another name.
+pub(crate) fn named(id: &str, mut draft: KeyDraft) -> KeyDraft {
+    draft.id = key(id);
+    draft
+}
+
 /// A clock on which whoever sleeps wakes at once, that much later.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hasty(pub(crate) Arc<ManualClock>);

@@ -1,6 +1,7 @@
 //! Every call of a store, on memory, the strict fake and the encrypted file: the tour through the
 //! library, and each method by itself, refused in every way it can be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
@@ -10,9 +11,8 @@ use keyward::core::{
 };
 use keyward::file::{FileBackend, KeyFile};
 use keyward_conformance::strict::{Host, StrictFake};
-use std::sync::Arc;
 
-use crate::cast::{Hasty, pair};
+use crate::cast::{Hasty, named, pair};
 use crate::secret::{Canary, Kind};
 use crate::support::{CHARGES, charges, cx, key, register, reports};
 use crate::tour::Tour;
@@ -76,10 +76,14 @@ fn no_call_on_the_encrypted_file_shows_a_secret_and_no_file_holds_one() {
 
 /// Each method of the contract with marked material: done, repeated, refused, late, elsewhere.
 async fn every_method<B: SecretBackend>(w: &Witness, store: &B, clock: &Hasty) {
-    let targets = [KeyDraftOf::Charges, KeyDraftOf::Reports, KeyDraftOf::Pair];
+    // Under names of their own: the store may have seen the tour.
+    let drafts = [
+        (named("production/payments/method", charges()), Kind::Text),
+        (named("production/analytics/method", reports()), Kind::Binary),
+        (named("production/messaging/method", pair()), Kind::Token),
+    ];
     w.debug("capabilities", store.capabilities());
-    for (draft, kind) in targets.into_iter().zip([Kind::Text, Kind::Binary, Kind::Token]) {
-        let draft = draft.draft();
+    for (draft, kind) in drafts {
         register(store, &clock.0, draft.clone()).await;
         let target = Target::new(draft.id, Location::Derived, draft.shape);
         material(w, store, &target, kind).await;
@@ -87,25 +91,6 @@ async fn every_method<B: SecretBackend>(w: &Witness, store: &B, clock: &Hasty) {
     }
     log(w, store).await;
     w.debug("the store", store);
-}
-
-#[derive(Clone, Copy)]
-enum KeyDraftOf {
-    Charges,
-    Reports,
-    Pair,
-}
-
-impl KeyDraftOf {
-    /// Under names of their own, so that a store may have seen the tour before.
-    fn draft(self) -> keyward::KeyDraft {
-        let (draft, name) = match self {
-            Self::Charges => (charges(), "production/payments/method"),
-            Self::Reports => (reports(), "production/analytics/method"),
-            Self::Pair => (pair(), "production/messaging/method"),
-        };
-        keyward::KeyDraft { id: key(name), ..draft }
-    }
 }
 
 async fn material<B: SecretBackend>(w: &Witness, store: &B, target: &Target, kind: Kind) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use keyward::audit::AuditLog;
 use keyward::core::{
-    AccessLevel, AuditQuery, Clock, Context, Edit, IncidentId, KeyDraft, KeyId, KeyRecord, ListQuery, Material, NewKey,
+    AccessLevel, AuditQuery, Clock, Context, Edit, IncidentId, KeyId, KeyRecord, ListQuery, Material, NewKey,
     Ownership, RotationPolicy, Scope, SecretBackend, SecretBackendExt, Shape, VersionId,
 };
 use keyward::inventory::{Filter, Inventory};
@@ -14,7 +14,7 @@ use keyward::issuer::ManualIssuer;
 use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep, Leaked};
 use keyward::rotation::{RotationError, RotationRun, Rotator, RunReport, Step};
 
-use crate::cast::{CanaryIssuer, Hasty, Idle, PAIR, builder, pair};
+use crate::cast::{CanaryIssuer, Hasty, Idle, PAIR, builder, named, pair};
 use crate::secret::{Canary, Kind};
 use crate::support::{CHARGES, Counts, FAILING, HEALTHY, REPORTS, SILENT, charges, cx, key, owners, reports};
 use crate::witness::Witness;
@@ -58,13 +58,13 @@ impl<B: SecretBackend + Clone + 'static> Tour<'_, B> {
 
     async fn register(&self) {
         let (w, inventory) = (self.witness, self.inventory());
-        let by_hand = KeyDraft { id: key(BY_HAND), ..charges() };
+        let by_hand = named(BY_HAND, charges());
         for draft in [charges(), reports(), pair(), by_hand] {
             w.debug("a draft", &draft);
             w.record("a registered key", &w.good("register", inventory.register(draft).await));
         }
         w.refused("register twice", inventory.register(charges()).await);
-        let shapeless = KeyDraft { id: key("dev/analytics/none"), ..reports() }.shape(Shape::Fields(Vec::new()));
+        let shapeless = named("dev/analytics/none", reports()).shape(Shape::Fields(Vec::new()));
         w.refused("register without a shape", inventory.register(shapeless).await);
         w.refused("nobody acts", Inventory::new(self.store.clone()).list(&Filter::all()).await);
         let unprintable = Canary::plant(Kind::Text);
@@ -75,7 +75,7 @@ impl<B: SecretBackend + Clone + 'static> Tour<'_, B> {
 
     async fn import(&self) {
         let (w, inventory) = (self.witness, self.inventory());
-        let draft = |id: &str| KeyDraft { id: key(id), ..charges() };
+        let draft = |id: &str| named(id, charges());
         for (id, kind) in [(IMPORTED, Kind::Text), ("production/messaging/binary", Kind::Binary)] {
             let new = NewKey::new(Canary::plant(kind).material());
             w.debug("a key to import", &new);
@@ -84,7 +84,7 @@ impl<B: SecretBackend + Clone + 'static> Tour<'_, B> {
         let other = NewKey::new(Canary::plant(Kind::Text).material());
         w.refused("import of another value", inventory.import(draft(IMPORTED), other, "again").await);
         let misshapen = NewKey::new(Canary::plant(Kind::Text).material());
-        let fields = KeyDraft { id: key("production/messaging/misshapen"), ..pair() };
+        let fields = named("production/messaging/misshapen", pair());
         w.refused("import of another shape", inventory.import(fields, misshapen, "moved in").await);
         let secret = Canary::plant(Kind::Text);
         let valueless = inventory.import(draft("dev/messaging/x"), NewKey::new(secret.material()), secret.text()).await;
@@ -94,7 +94,8 @@ impl<B: SecretBackend + Clone + 'static> Tour<'_, B> {
     async fn edit(&self) {
         let (w, inventory, id) = (self.witness, self.inventory(), key(CHARGES));
         let wider = Scope::new(AccessLevel::Admin).mode(keyward::Mode::Live).endpoint("POST /v1/charges");
-        let wider = wider.and_then(|s| s.service("billing-api")).expect("a scope");
+        let wider = wider.and_then(|s| s.permission("charges:write")).and_then(|s| s.service("billing-api"));
+        let wider = wider.expect("a scope");
         let approved = Some("asked for by the owners".parse().expect("a reason"));
         let label = ("project".parse().expect("a name"), "checkout".parse().expect("a value"));
         let link = keyward::core::Link::runbook("Charges stop", "https://runbooks.example.com/x").expect("a link");
@@ -387,16 +388,18 @@ pub(crate) async fn until<B: SecretBackend>(
     run: &mut RotationRun<'_, B>,
     stop: impl Fn(&Step) -> bool,
 ) {
+    let mut last = String::new();
     for _ in 0..400 {
         let step = w.good("a step", run.step().await);
         w.shown("a step", &step);
+        last = step.to_string();
         match step {
             step if stop(&step) => return,
             Step::Wait { at_most, .. } => clock.0.advance(at_most),
             _ => {}
         }
     }
-    panic!("the run does not get there");
+    panic!("the run does not get there: {last}");
 }
 
 /// Answers a leak to its end, looking at everything on the way.

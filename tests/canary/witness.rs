@@ -95,12 +95,17 @@ impl Witness {
     }
 
     /// A call that must succeed.
+    #[track_caller]
     pub(crate) fn good<T: Debug, E: Error>(&self, place: &str, result: Result<T, E>) -> T {
-        // The error was seen before it is shown here.
-        self.result(place, result).unwrap_or_else(|error| panic!("{place}: {error}"))
+        match self.result(place, result) {
+            Ok(value) => value,
+            // It was looked at before it is shown here.
+            Err(error) => panic!("{place}: {error}"),
+        }
     }
 
     /// A call that must be refused.
+    #[track_caller]
     pub(crate) fn refused<T: Debug, E: Error>(&self, place: &str, result: Result<T, E>) -> E {
         match self.result(place, result) {
             Err(error) => error,

@@ -13,6 +13,10 @@ mod cast;
 mod controls;
 #[path = "canary/hooks.rs"]
 mod hooks;
+#[path = "canary/inputs.rs"]
+mod inputs;
+#[path = "canary/readers.rs"]
+mod readers;
 #[path = "canary/secret.rs"]
 mod secret;
 #[path = "canary/stores.rs"]

@@ -16,6 +16,7 @@ use crate::leak::fingerprint;
 
 use super::error::{Answer, RotationError};
 use super::gate::GatePolicy;
+use super::timed::Timed;
 
 /// Drives rotations on one store. Cheap to share; one value is one holder of planned creates.
 ///
@@ -103,6 +104,8 @@ impl<B: SecretBackend> Rotator<B> {
         transition: &Transition,
     ) -> Answer<Commit> {
         let change = Change::new(self.actor.clone(), self.clock.now());
+        // With time of its own: what a slow call has learnt must still be written down.
+        let cx = &cx.within(self.settings.call_limit);
         Ok(commit(&self.backend, cx, read, transition, &change).await?)
     }
 
@@ -144,13 +147,13 @@ impl<B: SecretBackend> RotatorBuilder<B> {
 
     /// Registers an issuer under the name that records use.
     pub fn issuer(mut self, name: &str, issuer: impl KeyIssuer + 'static) -> Self {
-        self.issuers.push((name.to_owned(), Arc::new(issuer)));
+        self.issuers.push((name.to_owned(), Arc::new(Timed(issuer))));
         self
     }
 
     /// Registers how keys of an issuer are tried out. Without one, the issuer's own word counts.
     pub fn validator(mut self, issuer: &str, validator: impl Validator + 'static) -> Self {
-        self.validators.push((issuer.to_owned(), Arc::new(validator)));
+        self.validators.push((issuer.to_owned(), Arc::new(Timed(validator))));
         self
     }
 
@@ -162,7 +165,7 @@ impl<B: SecretBackend> RotatorBuilder<B> {
     /// How requests made with the new version fare. Without a signal the gate never passes by
     /// itself.
     pub fn health(mut self, signal: impl HealthSignal + 'static) -> Self {
-        self.health = Some(Arc::new(signal));
+        self.health = Some(Arc::new(Timed(signal)));
         self
     }
 
@@ -185,6 +188,13 @@ impl<B: SecretBackend> RotatorBuilder<B> {
 
     pub(crate) fn shared_inventory_key(mut self, key: Option<Arc<InventoryKey>>) -> Self {
         self.inventory_key = key;
+        self
+    }
+
+    /// How long one call of the store, an issuer, a validator or the health signal may take.
+    /// Default 30 s. A create that takes longer counts as unknown and is never repeated.
+    pub fn call_limit(mut self, limit: Duration) -> Self {
+        self.settings.call_limit = limit;
         self
     }
 

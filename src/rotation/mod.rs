@@ -19,6 +19,7 @@ mod plan;
 mod run;
 mod step;
 mod sweep;
+mod timed;
 
 pub use builder::{Rotator, RotatorBuilder};
 pub(crate) use engine::Death;

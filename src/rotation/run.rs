@@ -140,15 +140,13 @@ impl<B: SecretBackend> Rotator<B> {
             if let Some(active) = read.value.run() {
                 return Err(RotationError::AlreadyRunning { key: key.clone(), run: active.id });
             }
-            self.check_slots(&read.value)?;
+            let kind = kind.unwrap_or_else(|| self.kind_due(&read.value));
+            // A leak does not wait for a slot: the issuer itself says whether there is one.
+            if kind != RunKind::Leak {
+                self.check_slots(&read.value)?;
+            }
             let (run, version) = (RunId::generate(), VersionId::generate());
-            let begin = Transition::Begin {
-                run,
-                kind: kind.unwrap_or_else(|| self.kind_due(&read.value)),
-                version,
-                holder: self.holder,
-                reason: reason.clone(),
-            };
+            let begin = Transition::Begin { run, kind, version, holder: self.holder, reason: reason.clone() };
             if let Commit::Done(stored) = self.commit(&cx, &read, &begin).await? {
                 let mut handle = self.handle(key, run, reason.as_str(), Some(version))?;
                 handle.session.fresh = Some(stored);

@@ -66,7 +66,8 @@ impl<B: SecretBackend> Rotator<B> {
         if !issuer.capabilities().finds_by_label {
             return Ok(());
         }
-        for found in issuer.find(cx, &read.value, None).await? {
+        // A few at a time, so that the record stays small; the next sweep goes on.
+        for found in issuer.find(cx, &read.value, None).await?.into_iter().take(KeyRecord::MAX_WORKING) {
             let hunted = match read.value.version(found.label) {
                 None => true,
                 Some(known) => known.issuer_ref.is_none() && known.state >= VersionState::RevokePending,

@@ -212,6 +212,7 @@ impl<B: SecretBackend + Clone + 'static> Tour<'_, B> {
             .issuer("acme", manual.clone())
             .validator("acme", vendor.clone())
             .health(HEALTHY)
+            .poll_every(Duration::from_secs(3_600))
             .clock(Arc::new(self.clock.clone()));
         let rotator = w.good("a rotator", rotator.build());
         for round in ["first", "second"] {

@@ -80,7 +80,8 @@ impl<B: SecretBackend> Rotator<B> {
             let key = record.id().clone();
             return Ok(Death::NeedsOperator(NeedsOperator::RevokeByHand { key, version, instructions }));
         }
-        if let Some(found) = issuer.find(cx, record, Some(version)).await?.into_iter().next() {
+        let found = issuer.find(cx, record, Some(version)).await?;
+        if let Some(found) = found.into_iter().find(|found| found.label == version) {
             let adopt = Transition::Adopt { version, issuer_ref: found.reference };
             return Ok(match self.commit(cx, read, &adopt).await? {
                 Commit::Done(stored) => Death::Stored(stored, Step::Found { version }),

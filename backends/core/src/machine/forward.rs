@@ -28,7 +28,7 @@ impl Body {
         if self.history.iter().any(|h| h.id == run) || self.versions.iter().any(|v| v.run == Some(run)) {
             return Err(TransitionError::RunReused { run });
         }
-        self.reserve(version, Some(run), change)?;
+        self.reserve(version, run, kind, change)?;
         let previous = self.replaced();
         self.run = Some(Run {
             id: run,
@@ -96,8 +96,8 @@ impl Body {
         let run = self.running()?;
         run.saw(evidence.clone());
         run.holder = holder;
-        let id = run.id;
-        self.reserve(version, Some(id), change)?;
+        let (id, kind) = (run.id, run.kind);
+        self.reserve(version, id, kind, change)?;
         self.enter_phase(RunPhase::Plan { version, asked: None }, change)
     }
 
@@ -172,15 +172,17 @@ impl Body {
         self.run.as_ref().map(|run| run.phase.clone())
     }
 
-    fn reserve(&mut self, version: VersionId, run: Option<RunId>, change: &Change) -> Answer {
+    fn reserve(&mut self, version: VersionId, run: RunId, kind: RunKind, change: &Change) -> Answer {
         if self.find(version).is_ok() {
             return Err(TransitionError::VersionReused { version });
         }
         let found = self.versions.iter().filter(|v| v.state.may_work()).count();
-        if found >= KeyRecord::MAX_WORKING {
+        // The answer to a leak is not refused for what ordinary runs have left behind.
+        let most = if kind == RunKind::Leak { 2 * KeyRecord::MAX_WORKING } else { KeyRecord::MAX_WORKING };
+        if found >= most {
             return Err(TransitionError::TooManyWorking { found });
         }
-        self.versions.push(Version::planned(version, run, change.at));
+        self.versions.push(Version::planned(version, Some(run), change.at));
         Ok(())
     }
 

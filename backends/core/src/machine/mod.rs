@@ -22,7 +22,7 @@ use crate::{KeyRecord, Run, Version, VersionId, VersionState};
 type Answer<T = ()> = Result<T, TransitionError>;
 
 impl KeyRecord {
-    /// The most versions that may still work at the issuer.
+    /// The most versions that may still work at the issuer; twice as many in the answer to a leak.
     pub const MAX_WORKING: usize = 8;
 
     /// Makes one legal move: the next record, one revision on, remembering `change`.

@@ -96,6 +96,17 @@ fn t9_t10_the_old_version_comes_back_under_a_fresh_publication() {
     assert!(summary.evidence.contains(&evidence("errors rose")));
 }
 
+/// On a store where a version's own id names its first write, that id never names a later one.
+#[test]
+fn the_own_id_of_a_version_is_for_its_first_publication_only() {
+    let mut lab = Lab::new();
+    let old = lab.prepare(RunKind::Provision);
+    lab.go(&promote(id(5, 920))).go(&Transition::Confirm);
+    lab.confirmed(RunKind::Scheduled);
+    let own = Transition::RollBack { publication: PublicationId::first(old), evidence: evidence("errors") };
+    assert_eq!(lab.refused(&own), TransitionError::PublicationReused);
+}
+
 #[test]
 fn t11_the_scream_test_can_be_undone() {
     let mut lab = Lab::new();

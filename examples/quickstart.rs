@@ -18,6 +18,7 @@ mod story;
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use keyward::audit::{AuditLog, line};
 use keyward::core::{AuditQuery, Context};
@@ -26,7 +27,17 @@ use keyward::inventory::{Filter, Inventory};
 
 type Answer<T = ()> = Result<T, Box<dyn Error>>;
 
-fn main() -> Answer {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Answer {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().map_or_else(|| PathBuf::from("keyward-quickstart"), PathBuf::from);
     let show_only = match arguments.next().as_deref() {

@@ -190,7 +190,7 @@ pub trait KeyIssuer: fmt::Debug + Send + Sync {
     /// Switches a version off, reversibly.
     ///
     /// # Errors
-    /// `Unsupported` without `reversible`; `Denied`, `Throttled`, `Unavailable`, `NotFound`.
+    /// `Unsupported` without `reversible`; `Denied`, `Throttled`, `Unavailable`, `Unknown`, `NotFound`.
     async fn deactivate(&self, cx: &Context, issue: Issue<'_>) -> Result<()>;
 
     /// Switches a version on again.

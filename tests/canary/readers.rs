@@ -57,7 +57,7 @@ impl World {
 
     fn ring(&self) -> KeyringBuilder {
         let ring = Keyring::builder(self.store.clone()).environment(Environment::Production).service("billing-api");
-        ring.clock(Arc::new(self.clock.clone())).consumer_instance("host-1")
+        ring.clock(self.clock.0.clone()).consumer_instance("host-1")
     }
 
     async fn loaded(&self) -> Keyring {
@@ -244,8 +244,13 @@ fn no_value_that_went_out_of_service_is_shown() {
         w.debug("a refresh", &keys.refresh().await);
         world.rotate(&key(CHARGES)).await;
         w.debug("a refresh", &keys.refresh().await);
-        world.store.serve_stale(2);
-        w.debug("a refresh from an older replica", &keys.refresh().await);
+        world.store.serve_stale(8);
+        let lagging = keys.refresh().await;
+        world.store.serve_stale(0);
+        let older = |problem: &keyward::keyring::KeyProblem| matches!(problem.problem, Problem::OlderRecord { .. });
+        assert!(lagging.problems.iter().any(older), "{lagging:?}");
+        w.debug("a refresh from an older replica", &lagging);
+        lagging.problems.iter().for_each(|problem| w.shown("a problem of a refresh", problem));
 
         world.leak(&key(PAIR)).await;
         w.debug("a refresh after a leak", &keys.refresh().await);

@@ -109,10 +109,10 @@ impl NewKey {
 #[expect(clippy::exhaustive_enums, reason = "either it is known, or it is not")]
 pub enum CreateError {
     /// Certainly nothing was created.
-    #[error("nothing was created: {0}")]
+    #[error("nothing was created")]
     NotCreated(#[source] Error),
     /// It may have been, or may still be. Never repeated under the same version id.
-    #[error("a key may have been created: {0}")]
+    #[error("a key may have been created")]
     Unknown(#[source] Error),
 }
 

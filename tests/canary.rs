@@ -11,10 +11,14 @@ mod support;
 mod cast;
 #[path = "canary/controls.rs"]
 mod controls;
+#[path = "canary/faults.rs"]
+mod faults;
 #[path = "canary/hooks.rs"]
 mod hooks;
 #[path = "canary/inputs.rs"]
 mod inputs;
+#[path = "canary/panics.rs"]
+mod panics;
 #[path = "canary/readers.rs"]
 mod readers;
 #[path = "canary/secret.rs"]

@@ -17,6 +17,8 @@ mod faults;
 mod hooks;
 #[path = "canary/inputs.rs"]
 mod inputs;
+#[path = "canary/output.rs"]
+mod output;
 #[path = "canary/panics.rs"]
 mod panics;
 #[path = "canary/readers.rs"]

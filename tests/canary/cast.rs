@@ -1,6 +1,5 @@
 //! Who plays: an issuer whose keys are marked, a clock that never waits, keys of every shape.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -218,14 +217,5 @@ where
         .clock(Arc::new(clock.clone()))
         .inventory_key(InventoryKey::from_bytes(&[7; 32]))
         .takeover_after(Duration::from_secs(10))
-        .poll_every(Duration::from_secs(3_600))
-}
-
-/// A value whose `Debug` says nothing, for what a test cannot show.
-pub(crate) struct Hidden<T>(pub(crate) T);
-
-impl<T> fmt::Debug for Hidden<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("hidden")
-    }
+        .poll_every(Duration::from_secs(86_400))
 }

@@ -79,7 +79,8 @@ fn every_fault(story: Story) {
     }
     println!("canary: {story:?}: {calls} calls, {cases} faults");
     assert!(cases > 100, "only {cases} faults were injected");
-    witness.finish(&format!("{story:?} with faults"), &[Surface::Debug, Surface::Display, Surface::Chain, Surface::Json]);
+    witness
+        .finish(&format!("{story:?} with faults"), &[Surface::Debug, Surface::Display, Surface::Chain, Surface::Json]);
 }
 
 /// A store and an issuer at the moment a story begins.

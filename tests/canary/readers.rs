@@ -112,7 +112,7 @@ fn no_handle_report_or_refresh_shows_a_value() {
             let live = w.good("live", handle.live());
             assert!(!live.expose_secret().is_empty());
             // The value itself is for the caller; only the refusal is looked at.
-            drop(live.expose_str().inspect_err(|error| w.error("not text", error)));
+            let _ = live.expose_str().inspect_err(|error| w.error("not text", error));
             w.refused("a field of one value", live.expose_field("id").ok_or(std::fmt::Error).map(drop));
             live.report(Outcome::AuthRejected);
             w.debug("a live key after a report", &live);

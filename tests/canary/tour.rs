@@ -159,6 +159,7 @@ impl<B: SecretBackend + Clone + 'static> Tour<'_, B> {
         let failing = self.rotator(issuer, FAILING);
         let mut run = w.good("start", failing.start(id, "quarterly").await);
         drive(w, &self.clock, &mut run).await.expect("taken back by the gate");
+        w.debug("a finished run", &run);
         self.clock.0.advance(Duration::from_secs(30 * 86_400));
         w.debug("a sweep", &w.good("sweep", rotator.sweep(id, "daily").await));
     }
@@ -212,7 +213,7 @@ impl<B: SecretBackend + Clone + 'static> Tour<'_, B> {
             .issuer("acme", manual.clone())
             .validator("acme", vendor.clone())
             .health(HEALTHY)
-            .poll_every(Duration::from_secs(3_600))
+            .poll_every(Duration::from_secs(86_400))
             .clock(Arc::new(self.clock.clone()));
         let rotator = w.good("a rotator", rotator.build());
         for round in ["first", "second"] {
@@ -279,6 +280,7 @@ impl<B: SecretBackend + Clone + 'static> Tour<'_, B> {
         w.debug("a report", &report);
         let mut response = w.good("open", LeakResponse::open(&rotator, &report).await);
         respond(w, &self.clock, &mut response).await.expect("answered");
+        w.debug("a finished response", &response);
         let incident = response.incident();
         let mut again = w.good("resume", LeakResponse::resume(&rotator, id, incident).await);
         w.shown("an incident", &w.good("run to review", again.run_to_review().await));
@@ -363,7 +365,6 @@ pub(crate) async fn drive<B: SecretBackend>(
         match w.result("a step", run.step().await) {
             Ok(Step::Finished(report)) => {
                 w.shown("a report", &report);
-                w.glance("a finished run", run);
                 return Ok(report);
             }
             Ok(Step::NeedsOperator(what)) => {
@@ -413,7 +414,6 @@ pub(crate) async fn respond<B: SecretBackend>(
         match w.result("a leak step", response.step().await) {
             Ok(LeakStep::AwaitingReview(report)) => {
                 w.shown("an incident", &report);
-                w.glance("a finished response", response);
                 return Ok(());
             }
             Ok(LeakStep::Wait { at_most, .. }) => clock.0.advance(at_most),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use keyward_core::{
-    KeyId, KeyRecord, NewKey, Reason, RunId, RunKind, RunPhase, SecretBackend, SecretBackendExt, Stamped, Transition,
-    VersionId, VersionState,
+    IssuerRef, KeyId, KeyRecord, NewKey, Reason, RunId, RunKind, RunPhase, SecretBackend, SecretBackendExt, Stamped,
+    Transition, Version, VersionId, VersionState,
 };
 
 use super::builder::Rotator;
@@ -28,8 +28,8 @@ pub(super) struct Session {
     pub(super) reason: Reason,
     /// The record as this process stored it last, good for the next step only.
     pub(super) fresh: Option<Stamped<KeyRecord>>,
-    /// A version this very session planned and has not asked the issuer for yet.
-    pub(super) may_create: Option<VersionId>,
+    /// A version this very session planned and has not asked the issuer for yet, and when it did.
+    pub(super) may_create: Option<(VersionId, Duration)>,
     /// A key the issuer gave and the store does not have yet.
     pub(super) minted: Option<(VersionId, NewKey)>,
     pub(super) probes: Probes,
@@ -39,14 +39,14 @@ pub(super) struct Session {
     pub(super) deferred: BTreeSet<VersionId>,
 }
 
-/// Successes in a row, since when, and how long the next wait is.
+/// Successes in a row, when the last was, since when it is tried, and how often in vain.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
     pub(super) version: Option<VersionId>,
     pub(super) successes: u32,
+    pub(super) succeeded_at: Duration,
     pub(super) since: Duration,
     pub(super) failures: u32,
-    pub(super) last: String,
 }
 
 impl<B: SecretBackend> Rotator<B> {
@@ -168,7 +168,7 @@ impl<B: SecretBackend> Rotator<B> {
             run,
             reason: reason.parse()?,
             fresh: None,
-            may_create,
+            may_create: may_create.map(|version| (version, self.clock.monotonic())),
             minted: None,
             probes: Probes::default(),
             watched: None,
@@ -259,12 +259,16 @@ impl<B: SecretBackend> RotationRun<'_, B> {
     /// [`RotationError::NeedsOperator`] when a person is needed; otherwise the first error of a
     /// step that says it will not help to repeat it, or any after 10 in a row.
     pub async fn run_to_completion(&mut self) -> Result<RunReport, RotationError> {
-        let mut failures = 0;
+        let (mut failures, mut overtaken) = (0, 0);
         loop {
-            match self.step().await {
+            let step = self.step().await;
+            overtaken = if matches!(step, Ok(Step::Overtaken)) { overtaken + 1 } else { 0 };
+            match step {
                 Ok(Step::Finished(report)) => return Ok(report),
                 Ok(Step::NeedsOperator(what)) => return Err(what.into()),
                 Ok(Step::Wait { at_most, .. }) => self.rotator.clock.sleep(at_most).await,
+                // Once is another process at work; again and again is a store that answers old records.
+                Ok(Step::Overtaken) if overtaken > 3 => self.rotator.clock.sleep(backoff(overtaken)).await,
                 Ok(_) => {}
                 Err(RotationError::Backend(error)) if error.retry() != keyward_core::Retry::No && failures < 10 => {
                     failures += 1;
@@ -279,11 +283,18 @@ impl<B: SecretBackend> RotationRun<'_, B> {
 }
 
 /// 0.2 s doubling to 20 s.
-pub(super) fn backoff(failures: u32) -> Duration {
+pub(crate) fn backoff(failures: u32) -> Duration {
     Duration::from_millis(200 << failures.min(7)).min(Duration::from_secs(20))
 }
 
 /// Versions of a key that are condemned and not seen dead.
 pub(super) fn condemned(record: &KeyRecord) -> impl Iterator<Item = VersionId> + '_ {
     record.versions().iter().filter(|v| v.state == VersionState::RevokePending).map(|v| v.id)
+}
+
+/// True when a reference is the one of another version that may work: revoking by it would end that
+/// one.
+pub(super) fn names_another(record: &KeyRecord, version: VersionId, reference: &IssuerRef) -> bool {
+    let same = |v: &Version| v.id != version && v.issuer_ref.as_ref() == Some(reference);
+    record.versions().iter().any(|v| same(v) && v.state < VersionState::RevokePending)
 }

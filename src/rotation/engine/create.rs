@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use keyward_core::{
-    Context, CreateError, Created, Evidence, Instructions, Issue, KeyRecord, NewKey, Run, SecretBackend,
-    SecretBackendExt, Stage, Stamped, Transition, VersionId,
+    Context, CreateError, Created, Evidence, Instructions, Issue, IssuerRef, KeyRecord, NewKey, Run, SecretBackend,
+    SecretBackendExt, Stage, Stamped, Transition, TransitionError, VersionId,
 };
 
 use super::super::builder::Rotator;
-use super::super::error::{Answer, NeedsOperator};
-use super::super::run::Session;
+use super::super::error::{Answer, NeedsOperator, RotationError};
+use super::super::run::{Session, names_another};
 use super::super::step::Step;
 use crate::commit::Commit;
 
@@ -34,8 +34,13 @@ impl<B: SecretBackend> Rotator<B> {
         if let Some(minted) = session.take_minted(version) {
             return self.keep(cx, session, read, version, minted).await;
         }
-        if session.may_create.take() == Some(version) && run.holder == self.holder {
-            return self.ask_issuer(cx, session, read, version).await;
+        if let Some(planned_at) = session.take_turn(version).filter(|_| run.holder == self.holder) {
+            // Others wait that long and no longer: a planner that slept past its turn must not ask.
+            let turn = self.settings.takeover.max(Duration::from_secs(1));
+            if self.clock.monotonic().saturating_sub(planned_at) <= turn {
+                return self.ask_issuer(cx, session, read, version).await;
+            }
+            return self.replan(cx, session, read, version, "its planner slept past its turn").await;
         }
         match self.takeover_in(session, run) {
             Some(at_most) => {
@@ -55,7 +60,7 @@ impl<B: SecretBackend> Rotator<B> {
         version: VersionId,
     ) -> Answer<Step> {
         let record = &read.value;
-        let planned = record.version(version).ok_or(keyward_core::TransitionError::NoVersion { version })?;
+        let planned = record.version(version).ok_or(TransitionError::NoVersion { version })?;
         let created = self.issuer_of(record)?.create(cx, Issue { record, version: planned }).await;
         match created {
             Ok(Created::Key(minted)) => self.keep(cx, session, read, version, minted).await,
@@ -73,18 +78,23 @@ impl<B: SecretBackend> Rotator<B> {
             }
             Err(CreateError::NotCreated(error)) => {
                 let step = self.replan(cx, session, read, version, "the issuer created nothing").await?;
-                // Certainly nothing was made, so the version need not be hunted. Losing this note
-                // only means that it is hunted after all.
-                if let (Step::Replanned { .. }, Some(stored)) = (&step, session.fresh.take()) {
-                    let evidence = Evidence::lossy("the issuer answered that nothing was created");
-                    let death = keyward_core::Death::NeverCreated(evidence);
-                    let revoked = Transition::Revoked { version, death };
-                    if let Ok(Commit::Done(noted)) = self.commit(cx, &stored, &revoked).await {
-                        session.fresh = Some(noted);
-                    }
+                if matches!(step, Step::Overtaken) {
+                    return Ok(step);
                 }
+                self.note_never_created(cx, session, version).await;
                 if matches!(step, Step::Replanned { .. }) { Err(error.into()) } else { Ok(step) }
             }
+        }
+    }
+
+    /// Certainly nothing was made, so the version need not be hunted. Losing this note only means
+    /// that it is hunted after all.
+    async fn note_never_created(&self, cx: &Context, session: &mut Session, version: VersionId) {
+        let Some(stored) = session.fresh.take() else { return };
+        let evidence = Evidence::lossy("the issuer answered that nothing was created");
+        let revoked = Transition::Revoked { version, death: keyward_core::Death::NeverCreated(evidence) };
+        if let Ok(Commit::Done(noted)) = self.commit(cx, &stored, &revoked).await {
+            session.fresh = Some(noted);
         }
     }
 
@@ -98,9 +108,16 @@ impl<B: SecretBackend> Rotator<B> {
         minted: NewKey,
     ) -> Answer<Step> {
         let target = read.value.target();
+        if minted.reference.as_ref().is_some_and(|found| names_another(&read.value, version, found)) {
+            // Its reference is not kept: revoking by it would end the other version.
+            let evidence = Evidence::lossy("the issuer gave the key of another version again");
+            return self.give_up(cx, session, read, version, evidence).await;
+        }
         if minted.material.shape() != target.shape {
             let evidence = Evidence::lossy("the issuer gave material of another shape than the key's");
-            return self.give_up(cx, session, read, version, evidence).await;
+            let step = self.give_up(cx, session, read, version, evidence).await?;
+            self.note_orphan(cx, session.fresh.take(), version, minted.reference).await;
+            return Ok(step);
         }
         let staged = match self.backend.stage(cx, &target, version, &minted.material).await {
             Ok(staged) => staged,
@@ -147,12 +164,24 @@ impl<B: SecretBackend> Rotator<B> {
         }
         // Our own store may have been applied and overtaken: then nothing is orphaned.
         let known = now.value.version(version);
-        let given_up = known.is_some_and(|v| v.state >= keyward_core::VersionState::RevokePending);
-        if let (true, Some(issuer_ref)) = (given_up, minted.reference) {
-            // Best effort: without it the sweeper finds the key by its label.
-            let _ = self.commit(cx, &now, &Transition::Adopt { version, issuer_ref }).await;
+        if known.is_some_and(|v| v.state >= keyward_core::VersionState::RevokePending) {
+            self.note_orphan(cx, Some(now), version, minted.reference).await;
         }
         Ok(Step::Overtaken)
+    }
+
+    /// Writes down how the issuer names a key that was given up. Best effort: without it the
+    /// sweeper finds the key by its label, if the issuer has labels.
+    async fn note_orphan(
+        &self,
+        cx: &Context,
+        read: Option<Stamped<KeyRecord>>,
+        version: VersionId,
+        reference: Option<IssuerRef>,
+    ) {
+        if let (Some(read), Some(issuer_ref)) = (read, reference) {
+            let _ = self.commit(cx, &read, &Transition::Adopt { version, issuer_ref }).await;
+        }
     }
 
     async fn replan(
@@ -171,9 +200,16 @@ impl<B: SecretBackend> Rotator<B> {
         let version = VersionId::generate();
         let evidence = Evidence::lossy(&format!("version {abandoned} given up: {why}"));
         let replan = Transition::Replan { abandoned, version, holder: self.holder, evidence };
-        let step = self.store(cx, session, read, &replan, Step::Replanned { abandoned, version }).await?;
+        let step = match self.store(cx, session, read, &replan, Step::Replanned { abandoned, version }).await {
+            // The record is full of creates given up: they must be swept before another is tried.
+            Err(RotationError::Refused(TransitionError::TooManyWorking { .. })) => {
+                let evidence = Evidence::lossy("too many creates were given up; sweep them first");
+                return self.give_up(cx, session, read, abandoned, evidence).await;
+            }
+            answer => answer?,
+        };
         if matches!(step, Step::Replanned { .. }) {
-            session.may_create = Some(version);
+            session.may_create = Some((version, self.clock.monotonic()));
         }
         Ok(step)
     }

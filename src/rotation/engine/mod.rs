@@ -15,7 +15,7 @@ use keyward_core::{
 
 use super::builder::Rotator;
 use super::error::{Answer, RotationError};
-use super::run::{Session, condemned};
+use super::run::{Probes, Session, condemned};
 use super::step::{RunReport, Step};
 use crate::commit::Commit;
 pub(crate) use revoke::Death;
@@ -60,10 +60,16 @@ impl<B: SecretBackend> Rotator<B> {
         }
     }
 
-    /// The run has ended: see its condemned versions dead, then report.
+    /// The run has ended: see its condemned versions dead, then report. What other runs left behind
+    /// is listed and does not keep this one waiting.
     async fn after_the_run(&self, cx: &Context, session: &mut Session, read: &Stamped<KeyRecord>) -> Answer<Step> {
         let record = &read.value;
-        let next = condemned(record).find(|v| !session.deferred.contains(v));
+        let Some(summary) = record.history().iter().find(|summary| summary.id == session.run) else {
+            return Err(RotationError::RunVanished { key: session.key.clone(), run: session.run });
+        };
+        let ours =
+            |v: &VersionId| summary.from == Some(*v) || record.version(*v).is_some_and(|v| v.run == Some(session.run));
+        let next = condemned(record).find(|v| ours(v) && !session.deferred.contains(v));
         if let Some(version) = next {
             return match self.kill(cx, read, version).await? {
                 Death::Stored(stored, step) => {
@@ -80,10 +86,7 @@ impl<B: SecretBackend> Rotator<B> {
                 Death::NeedsOperator(what) => Ok(Step::NeedsOperator(what)),
             };
         }
-        match record.history().iter().find(|summary| summary.id == session.run) {
-            Some(summary) => Ok(Step::Finished(RunReport::of(&session.key, summary, condemned(record).collect()))),
-            None => Err(RotationError::RunVanished { key: session.key.clone(), run: session.run }),
-        }
+        Ok(Step::Finished(RunReport::of(&session.key, summary, condemned(record).collect())))
     }
 
     /// Switched off by somebody who knows T11; this engine switches on again and goes on.
@@ -139,10 +142,23 @@ impl Session {
         self.watched.as_ref().map_or(Duration::ZERO, |(_, since)| now.saturating_sub(*since))
     }
 
+    /// Since when this very session may create the version; asked once.
+    fn take_turn(&mut self, version: VersionId) -> Option<Duration> {
+        self.may_create.take().filter(|(planned, _)| *planned == version).map(|(_, since)| since)
+    }
+
     fn take_minted(&mut self, version: VersionId) -> Option<NewKey> {
         match self.minted.take() {
             Some((minted, key)) if minted == version => Some(key),
             _ => None,
         }
+    }
+}
+
+impl Probes {
+    /// How long the next validation is too early to count as another one.
+    fn too_soon(&self, now: Duration, gap: Duration) -> Option<Duration> {
+        let left = (self.succeeded_at.saturating_add(gap)).saturating_sub(now);
+        (self.successes > 0 && !left.is_zero()).then_some(left)
     }
 }

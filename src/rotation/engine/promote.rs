@@ -1,7 +1,7 @@
 //! T6 and T7: journal the publication, move the pointer, confirm by reading.
 
 use keyward_core::{
-    Context, KeyRecord, Pointer, PointerToken, PublicationId, Publish, SecretBackend, SecretBackendExt, Shows, Stamped,
+    Context, Evidence, KeyRecord, Pointer, PointerToken, PublicationId, Publish, SecretBackend, Shows, Stamped, Target,
     Transition, VersionId,
 };
 
@@ -48,32 +48,48 @@ impl<B: SecretBackend> Rotator<B> {
                 pointer.token
             }
         };
-        let shown = match self.backend.publish(cx, &target, version, publication, &token).await? {
-            Publish::Moved(_) | Publish::AlreadyThere(_) => self.backend.pointer(cx, &target).await?,
-            Publish::Conflict(pointer) => pointer,
-        };
+        let mut shown = self.move_pointer(cx, &target, version, publication, &token).await?;
+        if !shows(&shown, publication) && is_ours(&read.value, &shown) {
+            // Moved by a sleeper of an earlier run: a leak ended it and nothing clean was left to
+            // fence it with. A fence would show a publication this record does not know.
+            shown = self.move_pointer(cx, &target, version, publication, &shown.token).await?;
+        }
         if shows(&shown, publication) {
             return self.store(cx, session, read, &Transition::Confirm, Step::Published { version }).await;
         }
         self.foreign(cx, session, read).await
     }
 
+    /// Publishes from the pointer `token` stands for, and answers what is shown then.
+    pub(super) async fn move_pointer(
+        &self,
+        cx: &Context,
+        target: &Target,
+        version: VersionId,
+        publication: PublicationId,
+        token: &PointerToken,
+    ) -> Answer<Pointer> {
+        Ok(match self.backend.publish(cx, target, version, publication, token).await? {
+            Publish::Moved(_) | Publish::AlreadyThere(_) => self.backend.pointer(cx, target).await?,
+            Publish::Conflict(pointer) => pointer,
+        })
+    }
+
     /// The pointer is not where the record says. Either the record moved on, and the next step
-    /// sees it, or somebody else wrote there.
+    /// sees it, or somebody else wrote there. Only a swap tells: what was read may be an older
+    /// revision, and so may what another load answers.
     pub(super) async fn foreign(&self, cx: &Context, session: &mut Session, read: &Stamped<KeyRecord>) -> Answer<Step> {
-        let now = self.backend.load_existing(cx, &session.key).await?;
-        if now.stamp != read.stamp {
-            session.fresh = Some(now);
-            return Ok(Step::Overtaken);
-        }
-        Ok(Step::NeedsOperator(NeedsOperator::ForeignPublication { key: session.key.clone() }))
+        let evidence = Evidence::lossy("the pointer shows a publication the record does not know");
+        let asked = Step::NeedsOperator(NeedsOperator::ForeignPublication { key: session.key.clone() });
+        self.store(cx, session, read, &Transition::Observe { evidence }, asked).await
     }
 }
 
-/// True when the pointer shows a publication the record knows, or nothing before the first.
+/// True when the pointer shows a publication the record knows, or nothing while nothing serves: a
+/// first version that leaked on its way may never have got there.
 pub(super) fn is_ours(record: &KeyRecord, pointer: &Pointer) -> bool {
     match pointer.shows {
-        Shows::Nothing => record.publications().is_empty(),
+        Shows::Nothing => record.primary().is_none(),
         Shows::Ours { publication, version } => record.publication(publication) == Some(version),
         Shows::Foreign => false,
     }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keyward_core::{
-    Context, Death as Proof, ErrorKind, Evidence, Issue, IssuerStatus, KeyRecord, Probe, Read, Revoke, SecretBackend,
-    SecretBackendExt, Select, Shows, Stamped, Transition, Version, VersionId,
+    Context, Death as Proof, Evidence, Issue, IssuerKey, IssuerStatus, KeyRecord, Probe, Read, Retry, Revoke,
+    SecretBackend, SecretBackendExt, Select, Shows, Stamped, Transition, Version, VersionId,
 };
 
 use super::super::builder::Rotator;
 use super::super::error::{Answer, NeedsOperator};
+use super::super::run::names_another;
 use super::super::step::Step;
 use crate::commit::Commit;
 
@@ -81,7 +82,8 @@ impl<B: SecretBackend> Rotator<B> {
             return Ok(Death::NeedsOperator(NeedsOperator::RevokeByHand { key, version, instructions }));
         }
         let found = issuer.find(cx, record, Some(version)).await?;
-        if let Some(found) = found.into_iter().find(|found| found.label == version) {
+        let is_it = |found: &IssuerKey| found.label == version && !names_another(record, version, &found.reference);
+        if let Some(found) = found.into_iter().find(is_it) {
             let adopt = Transition::Adopt { version, issuer_ref: found.reference };
             return Ok(match self.commit(cx, read, &adopt).await? {
                 Commit::Done(stored) => Death::Stored(stored, Step::Found { version }),
@@ -119,7 +121,8 @@ impl<B: SecretBackend> Rotator<B> {
         let material = match self.backend.read_one(cx, &record.target(), Select::Version(version.id)).await {
             Ok(Read::Found { material, .. }) => material,
             Ok(Read::Unchanged) => return Ok(word),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(word),
+            // Without the value there is no probe; the issuer's word stands.
+            Err(error) if error.retry() == Retry::No => return Ok(word),
             Err(error) => return Err(error.into()),
         };
         Ok(match validator.probe(cx, issue, &material).await {

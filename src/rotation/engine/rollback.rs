@@ -1,6 +1,6 @@
 //! T8 to T10: bring the old version back by publishing it again under a fresh id.
 
-use keyward_core::{Context, KeyRecord, PublicationId, Publish, SecretBackend, Stamped, Transition, VersionId};
+use keyward_core::{Context, KeyRecord, PublicationId, SecretBackend, Stamped, Transition, VersionId};
 
 use super::super::builder::Rotator;
 use super::super::error::Answer;
@@ -23,10 +23,7 @@ impl<B: SecretBackend> Rotator<B> {
             if !is_ours(&read.value, &pointer) {
                 return self.foreign(cx, session, read).await;
             }
-            match self.backend.publish(cx, &target, to, publication, &pointer.token).await? {
-                Publish::Moved(_) | Publish::AlreadyThere(_) => pointer = self.backend.pointer(cx, &target).await?,
-                Publish::Conflict(found) => pointer = found,
-            }
+            pointer = self.move_pointer(cx, &target, to, publication, &pointer.token).await?;
         }
         if shows(&pointer, publication) {
             return self.store(cx, session, read, &Transition::RolledBack, Step::RolledBack { version: to }).await;

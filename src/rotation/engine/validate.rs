@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use keyward_core::{
-    Context, Evidence, Issue, IssuerStatus, KeyRecord, Probe, Proof, Read, Scope, SecretBackend, SecretBackendExt,
-    Select, Stamped, Transition, Version, VersionId,
+    Context, ErrorKind, Evidence, Issue, IssuerStatus, KeyRecord, Probe, Proof, Read, Scope, SecretBackend,
+    SecretBackendExt, Select, Stamped, Transition, Version, VersionId,
 };
 
 use super::super::builder::Rotator;
@@ -26,10 +26,14 @@ impl<B: SecretBackend> Rotator<B> {
         if session.probes.version != Some(version) {
             session.probes = Probes { version: Some(version), since: now, ..Probes::default() };
         }
+        if let Some(at_most) = session.probes.too_soon(now, self.settings.probe_gap) {
+            return Ok(Step::Wait { at_most, why: "validations are a while apart".to_owned() });
+        }
         let policy = record.policy();
         match self.try_out(cx, record, staged).await? {
             Probe::Accepted(evidence) => {
                 session.probes.successes += 1;
+                session.probes.succeeded_at = now;
                 session.probes.failures = 0;
                 if session.probes.successes < policy.validations {
                     let why = format!("{} of {} validations in a row", session.probes.successes, policy.validations);
@@ -42,17 +46,29 @@ impl<B: SecretBackend> Rotator<B> {
                 Ok(Step::NeedsOperator(NeedsOperator::NoProof { key, version }))
             }
             Probe::Rejected(evidence) | Probe::Unclear(evidence) => {
-                session.probes.successes = 0;
-                session.probes.failures += 1;
-                session.probes.last = evidence.to_string();
-                if now.saturating_sub(session.probes.since) < policy.propagation {
-                    let why = format!("the new key is not known everywhere yet ({evidence})");
-                    return Ok(Step::Wait { at_most: patience(session.probes.failures), why });
-                }
-                let evidence = Evidence::lossy(&format!("validation failed: {evidence}"));
-                self.give_up(cx, session, read, version, evidence).await
+                self.not_proven(cx, session, read, version, &evidence).await
             }
         }
+    }
+
+    /// Again in a while, until the key has had its time to be known everywhere.
+    async fn not_proven(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+        version: VersionId,
+        evidence: &Evidence,
+    ) -> Answer<Step> {
+        session.probes.successes = 0;
+        session.probes.failures += 1;
+        let tried_for = self.clock.monotonic().saturating_sub(session.probes.since);
+        if tried_for < read.value.policy().propagation {
+            let why = format!("the new key is not known everywhere yet ({evidence})");
+            return Ok(Step::Wait { at_most: patience(session.probes.failures), why });
+        }
+        let evidence = Evidence::lossy(&format!("validation failed: {evidence}"));
+        self.give_up(cx, session, read, version, evidence).await
     }
 
     async fn conclude(
@@ -64,7 +80,14 @@ impl<B: SecretBackend> Rotator<B> {
         evidence: &Evidence,
     ) -> Answer<Step> {
         let record = &read.value;
-        let reported = self.issuer_of(record)?.scope(cx, Issue { record, version: staged }).await?;
+        let reported = match self.issuer_of(record)?.scope(cx, Issue { record, version: staged }).await {
+            // Not spread yet, or given up by another process in this very moment.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let evidence = Evidence::lossy("the issuer does not know it");
+                return self.not_proven(cx, session, read, staged.id, &evidence).await;
+            }
+            answer => answer?,
+        };
         let scope = match &reported {
             Some(found) => match mismatch(record.scope(), found) {
                 None => "the scope is the recorded one",

@@ -67,10 +67,10 @@ tests() {
 }
 
 examples() {
-  local dir
   dir=$(mktemp -d)
-  trap 'rm -rf "$dir"' RETURN
+  trap 'rm -rf "$dir"' EXIT
   cargo build --examples --all-features --locked
+  mkdir -p target
   local out="$PWD/target/examples.log"
   : >"$out"
   for example in load_at_startup rotate_embedded write_a_backend; do

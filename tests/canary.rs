@@ -11,14 +11,16 @@ mod support;
 mod cast;
 #[path = "canary/controls.rs"]
 mod controls;
+#[path = "canary/examples.rs"]
+mod examples;
 #[path = "canary/faults.rs"]
 mod faults;
+#[path = "canary/files.rs"]
+mod files;
 #[path = "canary/hooks.rs"]
 mod hooks;
 #[path = "canary/inputs.rs"]
 mod inputs;
-#[path = "canary/output.rs"]
-mod output;
 #[path = "canary/panics.rs"]
 mod panics;
 #[path = "canary/readers.rs"]

@@ -1,6 +1,7 @@
 //! What a service declares before it loads its keys.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::{KeyProblem, Keyring, LoadError, Problem, ReportedHealth};
 /// What a service declares before it loads its keys; made by [`Keyring::builder`].
 ///
 /// Nothing is checked or read before [`KeyringBuilder::load`], which lists every mistake at once.
-#[derive(Debug)]
+/// `Debug` counts the names and repeats none: whoever mixes up arguments gives a value for a name.
 #[must_use = "nothing happens before load()"]
 pub struct KeyringBuilder {
     backend: Arc<dyn SecretBackend>,
@@ -29,6 +30,14 @@ pub struct KeyringBuilder {
     soft: Duration,
     hard: Duration,
     health: Arc<ReportedHealth>,
+}
+
+impl fmt::Debug for KeyringBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("KeyringBuilder");
+        debug.field("environment", &self.environment).field("names", &self.names.len());
+        debug.field("soft", &self.soft).field("hard", &self.hard).finish_non_exhaustive()
+    }
 }
 
 impl KeyringBuilder {

@@ -123,8 +123,8 @@ impl<B: SecretBackend> Rotator<B> {
     }
 }
 
-/// Puts a [`Rotator`] together. `Debug` shows no key.
-#[derive(Debug)]
+/// Puts a [`Rotator`] together. `Debug` counts what was given and repeats no name
+/// that is not parsed yet: whoever mixes up arguments gives a value for a name.
 #[must_use]
 pub struct RotatorBuilder<B> {
     backend: B,
@@ -136,6 +136,14 @@ pub struct RotatorBuilder<B> {
     gate: GatePolicy,
     inventory_key: Option<Arc<InventoryKey>>,
     settings: Settings,
+}
+
+impl<B> fmt::Debug for RotatorBuilder<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RotatorBuilder");
+        debug.field("issuers", &self.issuers.len()).field("validators", &self.validators.len());
+        debug.field("gate", &self.gate).field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 impl<B: SecretBackend> RotatorBuilder<B> {

@@ -132,7 +132,8 @@ impl<'w> World<'w> {
     async fn rotate(&self, host: &Host) {
         let (w, rotator) = (self.witness, self.rotator(host));
         for reason in ["first key", "quarterly"] {
-            let Ok(mut run) = w.result("start", rotator.start_or_resume(&self.id, reason).await) else { continue };
+            let started = rotator.start_or_resume(&self.id, reason).await;
+            let Ok(mut run) = started.inspect_err(|error| w.error("start", error)) else { continue };
             // The process lives on after an error and repeats the step, with what it has in hand.
             for _ in 0..3 {
                 if drive(w, &self.clock, &mut run).await.is_ok() {
@@ -154,7 +155,7 @@ impl<'w> World<'w> {
                 LeakResponse::open(&rotator, &report).await
             }
         };
-        let Ok(mut response) = w.result("a response", response) else { return };
+        let Ok(mut response) = response.inspect_err(|error| w.error("a response", error)) else { return };
         for _ in 0..3 {
             if respond(w, &self.clock, &mut response).await.is_ok() {
                 break;

@@ -45,7 +45,9 @@ pub(crate) fn said(payload: &(dyn Any + Send)) -> &str {
 }
 
 fn on_panic(info: &PanicHookInfo<'_>) {
-    tell(Surface::Panic, "a panic", &format!("{info}\n{info:?}\n{}", said(info.payload())));
+    let thread = std::thread::current().name().unwrap_or("a thread without a name").to_owned();
+    let text = format!("{info}\n{info:?}\n{}", said(info.payload()));
+    tell(Surface::Panic, &format!("a panic in {thread}"), &text);
 }
 
 fn tell(surface: Surface, place: &str, text: &str) {

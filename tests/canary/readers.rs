@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
+use keyward::Rotator;
 use keyward::core::{
     Context, Environment, Expect, HealthQuery, HealthSignal, KeyDraft, KeyId, KeyRecord, SecretBackend,
     SecretBackendExt, SecretValue, Swap, VersionId,
 };
+use keyward::issuer::GeneratedIssuer;
 use keyward::keyring::{KeyHandle, Keyring, KeyringBuilder, LoadError, Outcome, Problem, ReportedHealth};
 use keyward_conformance::strict::StrictFake;
 
@@ -169,6 +171,12 @@ fn no_problem_of_a_load_shows_a_value() {
         let world = World::new(Kind::Text).await;
         let (w, id) = (&world.witness, key(CHARGES));
         let secret = Canary::plant(Kind::Text);
+        // A value given where a name belongs is not repeated either.
+        w.debug("a keyring builder", &world.ring().require(secret.text()).optional(secret.text()));
+        let mixed_up = Rotator::builder(world.store.clone()).actor(secret.text());
+        let mixed_up = mixed_up.issuer_and_validator(secret.text(), GeneratedIssuer::new("acme").expect("a prefix"));
+        w.debug("a rotator builder", &mixed_up);
+        w.refused("a rotator", mixed_up.build());
         world.problem(world.ring().require(secret.text()), |p| matches!(p, Problem::BadName(_))).await;
         let bad_service = world.ring().require(NAME).service(secret.text());
         world.problem(bad_service, |p| matches!(p, Problem::BadService(_))).await;

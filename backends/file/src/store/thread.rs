@@ -114,6 +114,8 @@ impl Handle {
             match waiting.recv().await {
                 Ok(answer) => answer.map_err(|fault| fault.into_error(operation)),
                 Err(_) if cx.is_expired() => Err(Fault::Deadline.into_error(operation)),
+                // Still ours to call off: the thread stopped before it began.
+                Err(_) if claim.take() => Err(stopped(ErrorKind::Unavailable, operation)),
                 Err(_) => Err(stopped(ErrorKind::Unknown, operation)),
             }
         };
@@ -160,8 +162,20 @@ impl Drop for CallOff {
 }
 
 fn serve(mut store: Store, queue: &Receiver<Job>) {
+    // Dropped first, also when a job panics.
+    let _refuses_the_rest = RefuseTheRest(queue);
     while let Ok(job) = queue.recv_blocking() {
         job(&mut store);
+    }
+}
+
+/// Drops what is still queued when the thread ends, so that its callers hear of it at once and its material is wiped.
+struct RefuseTheRest<'a>(&'a Receiver<Job>);
+
+impl Drop for RefuseTheRest<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        while self.0.try_recv().is_ok() {}
     }
 }
 

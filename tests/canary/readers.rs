@@ -311,7 +311,7 @@ fn the_generated_issuer_shows_neither_its_token_nor_one_presented_to_it() {
             witness.debug("a refused token", &issuer.verify(&record, &secret.value()));
             crate::tour::Tour { witness, store: store.clone(), clock: clock.clone() }.read_log().await;
         }
-        quiet.refused("a secret as a prefix", keyward::issuer::GeneratedIssuer::new(secret.text()));
+        quiet.refused("a secret as a prefix", GeneratedIssuer::new(secret.text()));
         w.finish("a generated token", &[Surface::Debug, Surface::Json]);
         quiet.finish("a presented token", &[Surface::Debug, Surface::Chain]);
     });

@@ -42,8 +42,8 @@ pub(crate) async fn commit<B: SecretBackend + ?Sized>(
     change: &Change,
 ) -> Result<Commit, CommitError> {
     let next = read.value.apply(transition, change).map_err(CommitError::Refused)?;
-    let next = spill(backend, cx, next).await?;
-    next.encode().map_err(CommitError::Record)?;
+    let fits = |next: &KeyRecord| fits(&read.value, next, transition).map_err(CommitError::Record);
+    let next = spill(backend, cx, next, fits).await?;
     let expect = Expect::At(read.stamp.clone());
     let swap = match backend.swap(cx, next.id(), expect.clone(), &next).await {
         // The reply was lost: the operation id makes the same swap safe to repeat.
@@ -58,19 +58,42 @@ pub(crate) async fn commit<B: SecretBackend + ?Sized>(
     })
 }
 
+/// What people write leaves this much room for a run and for the answer to a leak.
+const ROOM: usize = 8 * 1024;
+
+/// Refuses a record that is too large. An edit that grows it is refused earlier than a run is: a
+/// leak must not find the record full of notes.
+fn fits(before: &KeyRecord, next: &KeyRecord, transition: &Transition) -> Result<(), RecordError> {
+    let (found, max) = (next.encode()?.len(), KeyRecord::MAX_ENCODED - ROOM);
+    let grows = || before.encode().is_ok_and(|before| before.len() < found);
+    if matches!(transition, Transition::Edit(_)) && found > max && grows() {
+        return Err(RecordError::TooLarge { found, max });
+    }
+    Ok(())
+}
+
 /// Moves older history to a page when the record has grown: the page first, so that history is in
-/// two places after a crash, never in none.
-async fn spill<B: SecretBackend + ?Sized>(backend: &B, cx: &Context, next: KeyRecord) -> Result<KeyRecord, Error> {
+/// two places after a crash, never in none. No page is written for a record that does not fit.
+async fn spill<B: SecretBackend + ?Sized>(
+    backend: &B,
+    cx: &Context,
+    next: KeyRecord,
+    fits: impl Fn(&KeyRecord) -> Result<(), CommitError>,
+) -> Result<KeyRecord, CommitError> {
     /// More pages than that are not left behind by crashes.
     const TRIES: u32 = 32;
     let first = next.pages() + 1;
     for number in first..first + TRIES {
-        let Some(spill) = next.spill(number) else { return Ok(next) };
+        let Some(spill) = next.spill(number) else {
+            fits(&next)?;
+            return Ok(next);
+        };
+        fits(&spill.rest)?;
         // A page that is there already was left by a writer who crashed: never overwritten.
         if let Swap::Applied(_) = backend.swap(cx, spill.page.id(), Expect::Absent, &spill.page).await? {
             return Ok(spill.rest);
         }
     }
     let error = Error::new(ErrorKind::Conflict, Operation::Swap, "keyward").with_key(next.id());
-    Err(error.with_detail("too many history pages are taken; check who else writes to the store"))
+    Err(error.with_detail("too many history pages are taken; check who else writes to the store").into())
 }

@@ -1,9 +1,14 @@
 //! Bringing in a key that exists: whole or not at all, also when the importer dies half-way.
 
+#[path = "interleaving/dice.rs"]
+mod dice;
 mod support;
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use dice::Dice;
 
 use futures_lite::future::block_on;
 use keyward::InventoryKey;
@@ -149,8 +154,50 @@ fn for_each_death<F: Future<Output = ()>>(then: impl Fn(World, String) -> F, cas
             let import = world.inventory(&host);
             let died = run_on_clock(&host, &world.clock, import.import(charges(), value("the-value"), "moved"));
             assert!(died.is_none() || fault == Fault::LostReply, "{case}: it did not die");
-            block_on(then(world, case));
+            // Going on means to wait until the dead host's turn is over.
+            let (clock, alive) = (world.clock.clone(), Host::steady("clock"));
+            run_on_clock(&alive, &clock, then(world, case)).expect("alive");
             *cases += 1;
         }
+    }
+}
+
+#[test]
+fn a_value_of_another_shape_is_refused_before_anything_is_registered() {
+    block_on(async {
+        let world = World::new();
+        let inventory = world.inventory(&Host::steady("a"));
+        let fields = Material::fields([("id".parse().expect("a name"), SecretValue::from("x"))]).expect("material");
+        let refused = inventory.import(charges(), NewKey::new(fields), "moved").await.expect_err("another shape");
+        assert!(matches!(refused, InventoryError::Shape { .. }), "{refused}");
+        assert!(world.store.record(&key(CHARGES)).is_none(), "something was registered");
+    });
+}
+
+#[test]
+fn two_hosts_that_import_the_same_value_at_once_both_succeed() {
+    for seed in 0..200 {
+        let world = World::new();
+        let (a, b) = (Host::steady("a"), Host::steady("b"));
+        let imports = [world.inventory(&a), world.inventory(&b)];
+        let mut lives: Vec<_> = imports.iter().map(|i| Box::pin(i.import(charges(), value("one"), "moved"))).collect();
+        let (mut dice, mut done) = (Dice::new(seed), 0);
+        for _ in 0..5_000 {
+            if lives.is_empty() {
+                break;
+            }
+            // Both sleep on the clock now and then.
+            if dice.one_in(20) {
+                world.clock.advance(Duration::from_millis(500));
+            }
+            let at = dice.below(lives.len());
+            if let Poll::Ready(answer) = lives[at].as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                answer.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+                drop(lives.swap_remove(at));
+                done += 1;
+            }
+        }
+        assert_eq!(done, 2, "seed {seed}: an import hangs");
+        assert!(block_on(world.serves()).ct_eq(&SecretValue::from("one")), "seed {seed}: the value");
     }
 }

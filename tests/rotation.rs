@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward::core::{
-    ManualClock, Material, MemoryBackend, Probe, Read, RunOutcome, RunPhase, SecretBackend, SecretBackendExt,
-    SecretValue, Select, Shows, TransitionError, Validator, VersionState,
+    ErrorKind, ManualClock, Material, MemoryBackend, Operation, Probe, Read, RunOutcome, RunPhase, SecretBackend,
+    SecretBackendExt, SecretValue, Select, Shows, TransitionError, Validator, VersionState,
 };
 use keyward::issuer::ManualIssuer;
 use keyward::rotation::{NeedsOperator, RotationError, Rotator, Step};
+use keyward_conformance::strict::{FakeIssuer, FakeValidator, Fault, FaultPlan, Host, StrictFake};
 use support::{CHARGES, FAILING, HEALTHY, SILENT, builder, charges, cx, finish, key, load, register, rotator, until};
 
 fn store() -> (MemoryBackend, Arc<ManualClock>) {
@@ -312,5 +313,175 @@ fn a_person_supplies_the_key_hours_later_and_revokes_the_old_one_by_hand() {
                 }
             }
         }
+    });
+}
+
+#[test]
+fn a_planner_that_slept_past_its_turn_creates_nothing() {
+    let (store, clock) = store();
+    block_on(async {
+        let issuer = FakeIssuer::default();
+        let rotator = || {
+            builder(store.clone(), &clock)
+                .issuer("acme", issuer.clone())
+                .validator("acme", FakeValidator::new(&issuer))
+                .build()
+                .expect("a rotator")
+        };
+        let (a, b) = (rotator(), rotator());
+        let mut sleeper = a.start(&key(CHARGES), "first key").await.expect("start");
+        let planned = load(&store, &key(CHARGES)).await.run().expect("a run").phase.version();
+        let mut run = b.start_or_resume(&key(CHARGES), "first key").await.expect("resume");
+        finish(&mut run, &clock).await.expect("provision");
+        let step = sleeper.step().await.expect("step");
+        assert!(matches!(step, Step::Overtaken), "{step:?}");
+        assert_eq!(issuer.creates(planned), 0, "a version given up was created");
+    });
+}
+
+#[test]
+fn validations_in_a_row_are_a_while_apart_also_for_a_hasty_caller() {
+    let (store, clock) = store();
+    block_on(async {
+        let issuer = FakeIssuer::default();
+        let validator = FakeValidator::new(&issuer);
+        let hasty = builder(store.clone(), &clock).issuer("acme", issuer).validator("acme", validator.clone());
+        let hasty = hasty.build().expect("a rotator");
+        let mut run = hasty.start(&key(CHARGES), "first key").await.expect("start");
+        let began = keyward::core::Clock::now(&*clock);
+        for _ in 0..100 {
+            match run.step().await.expect("step") {
+                Step::Validated { .. } => break,
+                Step::Wait { .. } => clock.advance(Duration::from_millis(100)),
+                _ => {}
+            }
+        }
+        assert!(load(&store, &key(CHARGES)).await.run().is_some_and(|r| matches!(r.phase, RunPhase::Validated { .. })));
+        assert_eq!(validator.probes(), 3);
+        assert!(keyward::core::Clock::now(&*clock) - began >= chrono::TimeDelta::seconds(4), "three probes at once");
+    });
+}
+
+#[test]
+fn what_another_run_left_behind_is_listed_and_does_not_keep_a_run_from_its_end() {
+    let (store, clock) = store();
+    block_on(async {
+        provision(&rotator(&store, &clock, HEALTHY), &clock).await;
+        // Asked for by hand and then not wanted: only a person knows that none was made.
+        let manual = ManualIssuer::new("make a key", "delete it").expect("texts");
+        let by_hand =
+            Rotator::builder(store.clone()).issuer("acme", manual).clock(clock.clone()).build().expect("built");
+        let mut run = by_hand.start(&key(CHARGES), "by hand").await.expect("start");
+        run.step().await.expect("asks");
+        by_hand.abort(&key(CHARGES), "not wanted").await.expect("abort");
+        let left = load(&store, &key(CHARGES)).await.versions().last().expect("a version").id;
+        let unable = FakeIssuer::new({
+            let mut able = keyward::core::IssuerCapabilities::default();
+            able.finds_by_label = false;
+            able
+        });
+        let other = Rotator::builder(store.clone())
+            .issuer("acme", unable.clone())
+            .validator("acme", support::issuer())
+            .validator("acme", FakeValidator::new(&unable))
+            .health(HEALTHY)
+            .clock(clock.clone())
+            .poll_every(Duration::from_secs(3_600))
+            .build()
+            .expect("a rotator");
+        let mut run = other.start(&key(CHARGES), "quarterly").await.expect("start");
+        let report = finish(&mut run, &clock).await.expect("not held up by another run's version");
+        assert_eq!((report.outcome, report.pending), (RunOutcome::Completed, vec![left]));
+    });
+}
+
+#[test]
+fn a_version_the_issuer_refused_to_create_is_not_hunted() {
+    let (store, clock) = store();
+    block_on(async {
+        let mut able = keyward::core::IssuerCapabilities::default();
+        able.finds_by_label = false;
+        let host = Host::new("a", FaultPlan::none().always(Operation::Create, Fault::Fail(ErrorKind::Denied)));
+        let refused = builder(store.clone(), &clock).issuer("acme", host.wrap(FakeIssuer::new(able))).build();
+        let refused = refused.expect("a rotator");
+        let mut run = refused.start(&key(CHARGES), "first key").await.expect("start");
+        for _ in 0..20 {
+            match run.step().await {
+                Ok(Step::Finished(report)) => {
+                    assert_eq!((report.outcome, report.pending), (RunOutcome::Aborted, vec![]));
+                    return;
+                }
+                Ok(Step::NeedsOperator(what)) => panic!("a person was asked: {what}"),
+                _ => {}
+            }
+        }
+        panic!("the run does not end");
+    });
+}
+
+#[test]
+fn old_reads_are_not_taken_for_a_foreign_publication() {
+    let clock = Arc::new(ManualClock::default());
+    let store = StrictFake::with_clock(clock.clone());
+    block_on(async {
+        register(&store, &clock, charges()).await;
+        let rotator = || builder(store.clone(), &clock).health(HEALTHY).build().expect("a rotator");
+        let (a, b) = (rotator(), rotator());
+        let mut run = a.start(&key(CHARGES), "first key").await.expect("start");
+        until(&mut run, &clock, |step| matches!(step, Step::Promoting { .. })).await;
+        finish(&mut run, &clock).await.expect("provision");
+        let mut run = a.start(&key(CHARGES), "quarterly").await.expect("start");
+        until(&mut run, &clock, |step| matches!(step, Step::Validated { .. })).await;
+        let mut late = b.resume(&key(CHARGES), "help").await.expect("resume");
+        until(&mut run, &clock, |step| matches!(step, Step::Promoting { .. })).await;
+        let record = store.record(&key(CHARGES)).expect("a record");
+        let Some(RunPhase::Promoting { version, publication, expect }) = record.run().map(|r| r.phase.clone()) else {
+            panic!("not promoting");
+        };
+        let expect = expect.expect("a token");
+        store.publish(&cx(), &record.target(), version, publication, &expect).await.expect("publish");
+        store.serve_stale(2);
+        let step = late.step().await.expect("step");
+        assert!(matches!(step, Step::Overtaken), "{step}");
+    });
+}
+
+#[test]
+fn a_key_whose_value_cannot_be_read_is_dead_by_the_word_of_its_issuer() {
+    let clock = Arc::new(ManualClock::default());
+    let store = StrictFake::with_clock(clock.clone());
+    block_on(async {
+        register(&store, &clock, charges()).await;
+        let issuer = FakeIssuer::default();
+        let rotator = |host: &Host| {
+            Rotator::builder(host.wrap(store.clone()))
+                .issuer("acme", issuer.clone())
+                .validator("acme", FakeValidator::new(&issuer))
+                .health(HEALTHY)
+                .clock(clock.clone())
+                .poll_every(Duration::from_secs(3_600))
+                .build()
+                .expect("a rotator")
+        };
+        let steady = rotator(&Host::steady("a"));
+        for reason in ["first key", "quarterly"] {
+            let mut run = steady.start(&key(CHARGES), reason).await.expect("start");
+            let stop = |step: &Step| matches!(step, Step::Retiring { .. } | Step::Finished(_));
+            until(&mut run, &clock, stop).await;
+        }
+        let blind = rotator(&Host::new("b", FaultPlan::none().always(Operation::Read, Fault::Fail(ErrorKind::Denied))));
+        let mut run = blind.resume(&key(CHARGES), "go on").await.expect("resume");
+        assert_eq!(finish(&mut run, &clock).await.expect("finish").outcome, RunOutcome::Completed);
+    });
+}
+
+#[test]
+fn a_plan_at_the_end_of_time_is_a_plan() {
+    let (store, clock) = store();
+    block_on(async {
+        let rotator = rotator(&store, &clock, HEALTHY);
+        provision(&rotator, &clock).await;
+        clock.set_wall(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+        assert_eq!(rotator.plan(&key(CHARGES)).await.expect("plan").revoke_not_before, None);
     });
 }

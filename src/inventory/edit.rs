@@ -2,7 +2,7 @@
 
 use keyward_core::{
     Change, Context, Edit, ErrorKind, Expect, KeyDraft, KeyId, KeyRecord, NoteText, Retire, SecretBackend,
-    SecretBackendExt, Stamped, Swap, Transition,
+    SecretBackendExt, Stamped, Swap, Transition, TransitionError,
 };
 
 use crate::commit::{Commit, CommitError, commit};
@@ -153,10 +153,8 @@ impl<B: SecretBackend> Inventory<B> {
                 // It may have happened: the next look tells.
                 Err(CommitError::Store(error)) if error.kind() == ErrorKind::Unknown => {}
                 Err(CommitError::Store(error)) => return Err(error.into()),
-                Err(CommitError::Record(broken)) => return Err(InventoryError::Draft(broken)),
-                Err(CommitError::Refused(refusal)) => {
-                    return Err(InventoryError::Refused { key: key.clone(), refusal: refusal.into() });
-                }
+                Err(CommitError::Record(broken)) => return Err(refused(key, broken.into())),
+                Err(CommitError::Refused(refusal)) => return Err(refused(key, refusal)),
             }
         }
         Err(InventoryError::Busy { key: key.clone(), attempts: Self::ATTEMPTS })
@@ -169,6 +167,10 @@ impl<B: SecretBackend> Inventory<B> {
     fn change(&self, cx: &Context) -> Change {
         Change::new(cx.actor.clone(), self.clock.now())
     }
+}
+
+fn refused(key: &KeyId, refusal: TransitionError) -> InventoryError {
+    InventoryError::Refused { key: key.clone(), refusal: refusal.into() }
 }
 
 /// The record that is there, when it is the one we wrote or comes from it.

@@ -30,7 +30,7 @@ pub enum InventoryError {
     #[error("the key cannot be registered: {0}")]
     Draft(RecordError),
     /// An import could not be completed. Import the same value again.
-    #[error("the import is not complete: {0}")]
+    #[error("the import is not complete, import the same value again: {0}")]
     Import(Box<crate::rotation::RotationError>),
     /// Nobody was named who acts.
     #[error("nobody was named who acts; call actor()")]
@@ -48,6 +48,14 @@ pub enum InventoryError {
         key: KeyId,
         /// Why.
         refusal: Box<TransitionError>,
+    },
+    /// The value to import has another shape than the key.
+    #[error(
+        "{key}: the value has another shape than the key; say in the draft whether it is one value or which fields"
+    )]
+    Shape {
+        /// The key.
+        key: KeyId,
     },
     /// A version of the key may still work at its issuer.
     #[error("{key}: version {version} may still work at the issuer; decommission the key with the rotator first")]

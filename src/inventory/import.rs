@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_core::{KeyDraft, KeyRecord, NewKey, RunKind, RunOutcome, SecretBackend, Stage};
+use keyward_core::{KeyDraft, KeyRecord, NewKey, RunKind, RunOutcome, SecretBackend, Shape, Stage};
 
 use super::{Inventory, InventoryError, Result};
 use crate::rotation::{HandOver, RotationError, Rotator};
+
+/// How long an import of another process is left alone. It makes a few calls of the store and asks
+/// nobody else.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl<B: SecretBackend> Inventory<B> {
     /// Registers a key whose value exists already, and makes that value current.
@@ -36,12 +40,18 @@ impl<B: SecretBackend> Inventory<B> {
     ///
     /// # Errors
     /// [`InventoryError::AlreadyRegistered`] when the key has a version already, or an import of
-    /// another value came first; [`InventoryError::Draft`]; [`InventoryError::Import`] when it
-    /// could not be completed: import the same value again.
+    /// another value came first; [`InventoryError::Shape`] when the value does not fit the draft;
+    /// [`InventoryError::Draft`]; [`InventoryError::Import`] when it could not be completed: import
+    /// the same value again.
     pub async fn import(&self, draft: KeyDraft, key: NewKey, reason: &str) -> Result<KeyRecord> {
         let cx = self.context(reason)?;
         let id = draft.id.clone();
         let taken = || InventoryError::AlreadyRegistered { key: id.clone() };
+        let fits = |shape: &Shape| *shape == key.material.shape();
+        let misfit = || InventoryError::Shape { key: id.clone() };
+        if !fits(&draft.shape) {
+            return Err(misfit());
+        }
         let record = match self.register(draft).await {
             Ok(record) => record,
             Err(InventoryError::AlreadyRegistered { .. }) => self.get(&id).await?,
@@ -51,13 +61,19 @@ impl<B: SecretBackend> Inventory<B> {
         if !importing && record.versions().iter().any(|v| v.state.may_work()) {
             return Err(taken());
         }
+        if !fits(record.shape()) {
+            return Err(misfit());
+        }
         let value = key.material.duplicate();
         let rotator = self.hand_over(&record, key).map_err(import_failed)?;
         let mut run =
             rotator.start_or_resume_kind(&id, cx.reason.as_str(), RunKind::Import).await.map_err(import_failed)?;
         let report = run.run_to_completion().await.map_err(import_failed)?;
         let record = self.get(&id).await?;
-        let serving = record.primary().filter(|_| report.outcome == RunOutcome::Completed).ok_or_else(taken)?;
+        if report.outcome != RunOutcome::Completed {
+            return Err(import_failed(RotationError::Contended { key: id }));
+        }
+        let serving = record.primary().ok_or_else(taken)?;
         // A crashed import of another value would have been completed instead of this one.
         match self.backend.stage(&cx, &record.target(), serving.id, &value).await? {
             Stage::AlreadySame => Ok(record),
@@ -75,7 +91,7 @@ impl<B: SecretBackend> Inventory<B> {
             .clock(self.clock.clone())
             .shared_inventory_key(self.inventory_key.clone())
             .probe_gap(Duration::ZERO)
-            .takeover_after(Duration::ZERO)
+            .takeover_after(PATIENCE)
             .build()
     }
 }

@@ -68,14 +68,16 @@ impl LeakReport {
         self
     }
 
-    /// The version the report is about.
-    pub(super) fn find(&self, record: &KeyRecord) -> Option<VersionId> {
+    /// The version the report is about; `shown` is what native readers get, where that was asked.
+    pub(super) fn find(&self, record: &KeyRecord, shown: Option<VersionId>) -> Option<VersionId> {
         if let Some(opened) = record.incidents().iter().find(|incident| incident.id == self.incident) {
             return Some(opened.version);
         }
         let mut versions = record.versions().iter();
         match &self.leaked {
-            Leaked::Current => record.primary().map(|v| v.id),
+            Leaked::Current => {
+                shown.filter(|v| record.version(*v).is_some()).or_else(|| record.primary().map(|v| v.id))
+            }
             Leaked::Version(id) => record.version(*id).map(|v| v.id),
             Leaked::Fingerprint(fp) => versions.find(|v| v.fingerprint.as_ref() == Some(fp)).map(|v| v.id),
             Leaked::IssuerRef(name) => versions.find(|v| v.issuer_ref.as_ref() == Some(name)).map(|v| v.id),

@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use keyward_core::{
-    AuditAction, AuditEvent, Context, IncidentId, IncidentState, KeyId, KeyRecord, Reason, RunKind, RunPhase,
-    SecretBackend, SecretBackendExt, Stamped, Transition, VersionId, VersionState,
+    AuditAction, AuditEvent, Context, IncidentId, IncidentState, KeyId, KeyRecord, Reason, Retry, RunKind, RunOutcome,
+    RunPhase, SecretBackend, SecretBackendExt, Shows, Stamped, Transition, VersionId, VersionState,
 };
 
-use super::report::{IncidentReport, LeakReport};
+use super::report::{IncidentReport, LeakReport, Leaked};
 use crate::commit::Commit;
-use crate::rotation::{Death, NeedsOperator, RotationError, RotationRun, Rotator, Step};
+use crate::rotation::{Death, NeedsOperator, RotationError, RotationRun, Rotator, RunReport, Step, backoff};
 
 /// What one step of a response did.
 #[derive(Clone, Debug)]
@@ -101,6 +101,8 @@ pub struct LeakResponse<'a, B> {
     run: Option<RotationRun<'a, B>>,
     fence_tried: bool,
     unconfirmed: Option<Unconfirmed>,
+    /// Replacements that came to nothing, one after the other.
+    aborted: u32,
 }
 
 /// Why the leaked version is not seen dead yet.
@@ -133,7 +135,8 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
         let backend = rotator.backend();
         for _ in 0..8 {
             let read = backend.load_existing(&cx, &report.key).await?;
-            let Some(version) = report.find(&read.value) else {
+            let shown = shown_now(backend, &cx, report, &read.value).await;
+            let Some(version) = report.find(&read.value, shown) else {
                 note_unmatched(backend, &cx, report).await?;
                 return Err(LeakError::Unmatched { key: report.key.clone() });
             };
@@ -142,7 +145,8 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
             let compromise = Transition::Compromise {
                 version,
                 incident,
-                exposed_from: report.exposed_from,
+                // Whatever the report says: what was seen now was exposed by now.
+                exposed_from: report.exposed_from.map(|at| at.min(rotator.clock().now())),
                 source: report.source.clone(),
                 publication: keyward_core::PublicationId::generate(),
             };
@@ -228,20 +232,31 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
     /// ```
     ///
     /// # Errors
-    /// [`RotationError::NeedsOperator`] when a person is needed, otherwise the first error.
+    /// [`RotationError::NeedsOperator`] when a person is needed; otherwise the first error that says
+    /// it will not help to repeat it, or any after 10 in a row.
     pub async fn run_to_review(&mut self) -> Result<IncidentReport, LeakError> {
+        let mut failures = 0;
         loop {
-            match self.step().await? {
-                LeakStep::AwaitingReview(report) => return Ok(report),
-                LeakStep::NeedsOperator(what) => return Err(RotationError::from(what).into()),
-                LeakStep::Wait { at_most, .. } => self.rotator.clock().sleep(at_most).await,
-                _ => {}
+            match self.step().await {
+                Ok(LeakStep::AwaitingReview(report)) => return Ok(report),
+                Ok(LeakStep::NeedsOperator(what)) => return Err(RotationError::from(what).into()),
+                Ok(LeakStep::Wait { at_most, .. }) => self.rotator.clock().sleep(at_most).await,
+                Ok(_) => {}
+                Err(LeakError::Rotation(RotationError::Backend(error)))
+                    if error.retry() != Retry::No && failures < 10 =>
+                {
+                    failures += 1;
+                    self.rotator.clock().sleep(backoff(failures)).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
+            failures = 0;
         }
     }
 
     fn of(rotator: &'a Rotator<B>, key: KeyId, incident: IncidentId, reason: Reason) -> Self {
-        Self { rotator, key, incident, reason, run: None, fence_tried: false, unconfirmed: None }
+        Self { rotator, key, incident, reason, run: None, fence_tried: false, unconfirmed: None, aborted: 0 }
     }
 
     fn context(&self) -> Context {
@@ -288,25 +303,31 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
 
     /// An ordinary run of kind `Leak`, unless a clean version serves already.
     async fn replace(&mut self, record: &KeyRecord) -> Result<LeakStep, LeakError> {
-        if record.primary().is_some() && record.run().is_none() {
+        let unconfirmed = self.unconfirmed.take();
+        if !wants_replacement(record) {
             // Only the revoke is left: the next step tries it again.
-            let at_most = Duration::from_secs(10);
-            return Ok(match self.unconfirmed.take() {
+            return Ok(match unconfirmed {
                 Some(Unconfirmed::Operator(what)) => LeakStep::NeedsOperator(what),
-                Some(Unconfirmed::Pending(why)) => LeakStep::Wait { at_most, why },
-                None => LeakStep::Wait { at_most, why: "the revoke is not confirmed".to_owned() },
+                Some(Unconfirmed::Pending(why)) => LeakStep::Wait { at_most: AGAIN, why },
+                None => LeakStep::Wait { at_most: AGAIN, why: "the revoke is not confirmed".to_owned() },
             });
         }
         Ok(match self.step_run().await? {
-            Step::Wait { at_most, why } => {
-                self.unconfirmed = None;
-                LeakStep::Wait { at_most, why }
+            Step::Wait { at_most, why } if unconfirmed.is_some() => LeakStep::Wait { at_most: at_most.min(AGAIN), why },
+            Step::Wait { at_most, why } => LeakStep::Wait { at_most, why },
+            Step::NeedsOperator(what) => LeakStep::NeedsOperator(what),
+            Step::Finished(RunReport { outcome: RunOutcome::Aborted, evidence, .. }) if self.aborted + 1 == ABORTED => {
+                self.aborted = 0;
+                let why = evidence.last().cloned().unwrap_or_else(|| "it was aborted".to_owned());
+                LeakStep::NeedsOperator(NeedsOperator::NotReplaced { key: self.key.clone(), why })
             }
-            Step::NeedsOperator(what) => {
-                self.unconfirmed = None;
-                LeakStep::NeedsOperator(what)
+            step => {
+                let aborted = matches!(&step, Step::Finished(report) if report.outcome == RunOutcome::Aborted);
+                self.aborted += u32::from(aborted);
+                // The run goes on at once; the revoke is tried again when it waits.
+                self.unconfirmed = unconfirmed;
+                LeakStep::Replacing(step)
             }
-            step => LeakStep::Replacing(step),
         })
     }
 
@@ -320,6 +341,37 @@ impl<'a, B: SecretBackend> LeakResponse<'a, B> {
             self.run = Some(run);
         }
         step
+    }
+}
+
+/// How soon an unconfirmed revoke is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// After so many replacements that came to nothing a person is asked: another would most likely
+/// fail the same way and only make one more key.
+const ABORTED: u32 = 3;
+
+/// True until a clean version serves, and while the pointer is on its way to it. An ordinary run
+/// that has nothing to do with the leak goes its own way, and a key that is given up wants none.
+fn wants_replacement(record: &KeyRecord) -> bool {
+    let answers = record.run().is_some_and(|run| run.kind == RunKind::Leak) || pointer_in_flight(record);
+    answers || (record.primary().is_none() && !record.is_retiring())
+}
+
+/// What native readers are shown while a run moves the pointer: then the record alone cannot say
+/// which version is current. When the store does not tell, the record's word stands.
+async fn shown_now<B: SecretBackend>(
+    backend: &B,
+    cx: &Context,
+    report: &LeakReport,
+    record: &KeyRecord,
+) -> Option<VersionId> {
+    if report.leaked != Leaked::Current || (record.primary().is_some() && !pointer_in_flight(record)) {
+        return None;
+    }
+    match backend.pointer(cx, &record.target()).await.ok()?.shows {
+        Shows::Ours { version, .. } => Some(version),
+        Shows::Nothing | Shows::Foreign => None,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::commit::CommitError;
 use keyward_core::{
-    Error, Instructions, IssuerName, KeyId, MaterialError, RecordError, RunId, TextError, TransitionError, VersionId,
+    Error, Instructions, IssuerName, IssuerRef, KeyId, MaterialError, RecordError, RunId, TextError, TransitionError,
+    VersionId,
 };
 
 /// What a person must decide or do before the run goes on. Nothing is lost meanwhile.
@@ -57,6 +58,26 @@ pub enum NeedsOperator {
         key: KeyId,
         /// What was seen.
         why: String,
+    },
+    /// Replacing a leaked key failed for a reason that trying again does not cure.
+    #[error("{key}: no replacement of the leaked key passed ({why}); cure that, then go on with the incident")]
+    NotReplaced {
+        /// The key.
+        key: KeyId,
+        /// What was seen last.
+        why: String,
+    },
+    /// The issuer has one more key under the label of a version in use.
+    #[error(
+        "{key}: the issuer has a second key, {reference}, under the label of version {version}; find out who made it, then revoke it there"
+    )]
+    SecondKey {
+        /// The key.
+        key: KeyId,
+        /// The version in use.
+        version: VersionId,
+        /// How the issuer names the second key.
+        reference: IssuerRef,
     },
     /// Neither issuer nor validator can say whether the new key works.
     #[error("{key}: nothing can prove that version {version} works; register a validator for its issuer")]
@@ -114,7 +135,7 @@ pub enum RotationError {
         name: IssuerName,
     },
     /// No run with this id waits for a key.
-    #[error("{key}: no run waits for a key to be supplied")]
+    #[error("{key}: no run waits for a key to be supplied; look whether it was supplied already, or start a run")]
     NotWaiting {
         /// The key.
         key: KeyId,
@@ -132,7 +153,9 @@ pub enum RotationError {
     #[error(transparent)]
     Refused(#[from] TransitionError),
     /// The run is neither under way nor in the history.
-    #[error("{key}: run {run} is neither under way nor in the history; was the store restored?")]
+    #[error(
+        "{key}: run {run} is neither under way nor among the latest runs; look at the history pages, or start a new run"
+    )]
     RunVanished {
         /// The key.
         key: KeyId,

@@ -28,5 +28,6 @@ pub use gate::{GatePolicy, Verdict};
 pub(crate) use import::HandOver;
 pub use plan::{Plan, PlannedStep};
 pub use run::RotationRun;
+pub(crate) use run::backoff;
 pub use step::{RunReport, Step};
 pub use sweep::SweepReport;

@@ -83,7 +83,11 @@ impl<B: SecretBackend> Rotator<B> {
             slots: (live, able.max_live),
             consumers: record.scope().services().cloned().collect(),
             revoke_not_before: waits
-                .then(|| chrono::TimeDelta::from_std(window).ok().map(|window| self.clock.now() + window))
+                .then(|| {
+                    chrono::TimeDelta::from_std(window)
+                        .ok()
+                        .and_then(|window| self.clock.now().checked_add_signed(window))
+                })
                 .flatten(),
             obstacles,
         })

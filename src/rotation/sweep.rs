@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use keyward_core::{
-    Context, ErrorKind, KeyId, KeyRecord, Reason, SecretBackend, SecretBackendExt, Stamped, Transition, Version,
-    VersionId, VersionState, Withdraw,
+    Context, ErrorKind, Issue, IssuerKey, IssuerStatus, KeyId, KeyRecord, Reason, SecretBackend, SecretBackendExt,
+    Stamped, Transition, Version, VersionId, VersionState, Withdraw,
 };
 
 use super::builder::Rotator;
 use super::engine::Death;
 use super::error::{Answer, NeedsOperator, RotationError};
-use super::run::condemned;
+use super::run::{condemned, names_another};
 use crate::commit::Commit;
 
 /// What a sweep did and what is left.
@@ -48,13 +48,15 @@ impl<B: SecretBackend> Rotator<B> {
     /// ```
     ///
     /// # Errors
-    /// The first failure of the store or the issuer; what was done before stays done.
+    /// The first failure of the store or the issuer. The other versions were seen to all the same,
+    /// and what was done stays done.
     pub async fn sweep(&self, key: &KeyId, reason: &str) -> Result<SweepReport, RotationError> {
         let reason: Reason = reason.parse()?;
         let cx = self.context(&reason);
         let mut report = SweepReport::default();
-        self.adopt_orphans(&cx, key, &mut report).await?;
-        self.kill_condemned(&cx, key, &mut report).await?;
+        let adopted = self.adopt_orphans(&cx, key, &mut report).await;
+        let killed = self.kill_condemned(&cx, key, &mut report).await;
+        adopted.and(killed)?;
         self.withdraw_dead(&cx, key, &mut report).await?;
         Ok(report)
     }
@@ -66,14 +68,22 @@ impl<B: SecretBackend> Rotator<B> {
         if !issuer.capabilities().finds_by_label {
             return Ok(());
         }
-        // A few at a time, so that the record stays small; the next sweep goes on.
-        for found in issuer.find(cx, &read.value, None).await?.into_iter().take(KeyRecord::MAX_WORKING) {
-            let hunted = match read.value.version(found.label) {
-                None => true,
-                Some(known) => known.issuer_ref.is_none() && known.state >= VersionState::RevokePending,
-            };
-            if !hunted {
-                continue;
+        for found in issuer.find(cx, &read.value, None).await? {
+            match judge(&read.value, &found) {
+                Found::Known => continue,
+                Found::Double => {
+                    let key = key.clone();
+                    let IssuerKey { label: version, reference } = found;
+                    report.needs_operator.push(NeedsOperator::SecondKey { key, version, reference });
+                    continue;
+                }
+                // An issuer may list what it has revoked; only what works is hunted again.
+                Found::Dead if !self.still_works(cx, &read.value, &found).await? => continue,
+                Found::Orphan | Found::Dead => {}
+            }
+            // A few at a time, so that the record stays small; the next sweep goes on.
+            if condemned(&read.value).count() >= KeyRecord::MAX_WORKING {
+                break;
             }
             let adopt = Transition::Adopt { version: found.label, issuer_ref: found.reference };
             match self.commit(cx, &read, &adopt).await? {
@@ -88,18 +98,41 @@ impl<B: SecretBackend> Rotator<B> {
         Ok(())
     }
 
+    /// True when a key the issuer lists under the label of a dead version works all the same.
+    async fn still_works(&self, cx: &Context, record: &KeyRecord, found: &IssuerKey) -> Answer<bool> {
+        let Some(mut version) = record.version(found.label).cloned() else { return Ok(false) };
+        version.issuer_ref = Some(found.reference.clone());
+        let status = self.issuer_of(record)?.status(cx, Issue { record, version: &version }).await?;
+        Ok(matches!(status, IssuerStatus::Live | IssuerStatus::Suspended))
+    }
+
     async fn kill_condemned(&self, cx: &Context, key: &KeyId, report: &mut SweepReport) -> Answer<()> {
-        let mut tried = BTreeSet::new();
+        /// More often than that a store answers old records, and the next sweep goes on.
+        const OVERTAKEN: u32 = 8;
+        let (mut tried, mut overtaken, mut failed) = (BTreeSet::new(), 0, Ok(()));
         loop {
             let read = self.backend.load_existing(cx, key).await?;
-            let Some(version) = condemned(&read.value).find(|v| !tried.contains(v)) else { return Ok(()) };
-            match self.kill(cx, &read, version).await? {
+            let Some(version) = condemned(&read.value).find(|v| !tried.contains(v)) else { return failed };
+            let death = match self.kill(cx, &read, version).await {
+                Ok(death) => death,
+                // One that cannot be revoked must not keep the others alive.
+                Err(error) => {
+                    tried.insert(version);
+                    report.pending.push(version);
+                    failed = failed.and(Err(error));
+                    continue;
+                }
+            };
+            match death {
                 Death::Stored(stored, _) => {
                     if stored.value.version(version).is_some_and(|v| v.state.is_dead()) {
                         report.revoked.push(version);
                     }
                 }
-                Death::Overtaken => {}
+                Death::Overtaken if overtaken == OVERTAKEN => {
+                    return Err(RotationError::Contended { key: key.clone() });
+                }
+                Death::Overtaken => overtaken += 1,
                 Death::Later { .. } | Death::NotYet { .. } => {
                     tried.insert(version);
                     report.pending.push(version);
@@ -155,5 +188,31 @@ impl<B: SecretBackend> Rotator<B> {
         let crowded = record.versions().iter().filter(|v| v.state == VersionState::Revoked).count() > 16;
         version.state == VersionState::Revoked
             && (crowded || version.compromised.is_some() || self.clock.now() - version.entered_at >= retention)
+    }
+}
+
+/// What a key at the issuer is to the record.
+enum Found {
+    /// The record knows it, or will judge it when its version is dead.
+    Known,
+    /// Nobody knows it, or its version was given up: it is revoked.
+    Orphan,
+    /// Its version counts as dead.
+    Dead,
+    /// One more key under the label of a version in use: only a person can tell them apart.
+    Double,
+}
+
+fn judge(record: &KeyRecord, found: &IssuerKey) -> Found {
+    if names_another(record, found.label, &found.reference) {
+        return Found::Known;
+    }
+    match record.version(found.label) {
+        None => Found::Orphan,
+        Some(known) if known.state >= VersionState::RevokePending && known.issuer_ref.is_none() => Found::Orphan,
+        Some(known) if known.state.is_dead() => Found::Dead,
+        Some(known) if known.state == VersionState::RevokePending => Found::Known,
+        Some(known) if known.issuer_ref.as_ref().is_none_or(|name| *name == found.reference) => Found::Known,
+        Some(_) => Found::Double,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyward::core::{Clock, ErrorKind, Evidence, Operation, Retry, VersionId};
 use keyward::inventory::Inventory;
 use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep, Leaked};
-use keyward::rotation::{RotationError, Rotator, Step};
+use keyward::rotation::{NeedsOperator, RotationError, Rotator, Step};
 use keyward_conformance::strict::{Fault, FaultPlan, Faulty, Host};
 
 use crate::careless::Careless;
@@ -37,10 +37,10 @@ pub(crate) enum Which {
 
 impl Act {
     pub(crate) fn pick(dice: &mut Dice, leaks_left: &mut usize) -> Self {
-        match dice.below(12) {
+        match dice.below(13) {
             0 => Self::Abort,
             1 => Self::RollBack,
-            2 | 3 if *leaks_left > 0 => {
+            2..=5 if *leaks_left > 0 => {
                 *leaks_left -= 1;
                 let which = match dice.below(4) {
                     0 => Which::Current,
@@ -50,9 +50,9 @@ impl Act {
                 };
                 Self::Leak(which, 1 + dice.below(25))
             }
-            4 => Self::Sweep,
-            5 => Self::Annotate,
-            _ => Self::Rotate(1 + dice.below(25)),
+            6 => Self::Sweep,
+            7 => Self::Annotate,
+            _ => Self::Rotate(1 + dice.below(20)),
         }
     }
 }
@@ -122,6 +122,8 @@ async fn leak(world: &World, rotator: &HostRotator, which: Which, steps: usize) 
         match response.step().await {
             Ok(LeakStep::AwaitingReview(_)) => return,
             Ok(LeakStep::Wait { at_most, .. }) => world.pass(at_most),
+            // The others aborted every replacement.
+            Ok(LeakStep::NeedsOperator(NeedsOperator::NotReplaced { .. })) => {}
             Ok(LeakStep::NeedsOperator(what)) => world.defect(&format!("an operator was asked: {what}")),
             Ok(_) => {}
             Err(LeakError::Rotation(error)) => world.tolerate::<()>(Err(error)),

@@ -183,7 +183,8 @@ impl World {
         let open = record.incidents().iter().find(|i| i.state != IncidentState::AwaitingReview);
         if let Some(incident) = open {
             let mut response = LeakResponse::resume(rotator, record.id(), incident.id).await.expect("resume");
-            for _ in 0..8 {
+            // A create that may still land is waited for up to an hour.
+            for _ in 0..800 {
                 match response.step().await {
                     Ok(LeakStep::Wait { at_most, .. }) => self.clock.advance(at_most),
                     Ok(LeakStep::AwaitingReview(_)) => break,
@@ -241,6 +242,9 @@ impl World {
     }
 
     fn check_rest(&self, rotator: &HostRotator) {
+        block_on(self.sweep(rotator));
+        // A create that lands beyond its horizon is found by the next sweep.
+        self.issuer.land_late();
         block_on(self.sweep(rotator));
         self.check();
         let record = self.record();

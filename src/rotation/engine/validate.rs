@@ -117,9 +117,16 @@ impl<B: SecretBackend> Rotator<B> {
                 IssuerStatus::CannotSay => Probe::Unclear(Evidence::lossy(NOBODY_CAN_SAY)),
             });
         };
-        let found = self.backend.read_one(cx, &record.target(), Select::Version(version.id)).await?;
-        let Read::Found { material, .. } = found else {
-            return Ok(Probe::Unclear(Evidence::lossy("the store did not give the material")));
+        let material = match self.backend.read_one(cx, &record.target(), Select::Version(version.id)).await {
+            Ok(Read::Found { material, .. }) => material,
+            Ok(Read::Unchanged) => {
+                return Ok(Probe::Unclear(Evidence::lossy("the store did not give the material")));
+            }
+            // Given up and withdrawn by another process in this very moment, or lost.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Probe::Unclear(Evidence::lossy("the store no longer has its material")));
+            }
+            Err(error) => return Err(error.into()),
         };
         Ok(match validator.probe(cx, issue, &material).await {
             Ok(probe) => probe,

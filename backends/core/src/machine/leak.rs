@@ -43,6 +43,11 @@ impl Body {
     /// Advances each incident as far as the record shows.
     pub(super) fn settle_incidents(&mut self) {
         let primary = self.versions.iter().find(|v| v.state == VersionState::Primary).map(|v| v.id);
+        // While a rollback is on its way native readers may be shown the version it takes back.
+        let taken_back = match self.run.as_ref().map(|run| &run.phase) {
+            Some(RunPhase::RollingBack { version, .. }) => Some(*version),
+            _ => None,
+        };
         for incident in &mut self.incidents {
             if let Some(version) = self.versions.iter().find(|v| v.id == incident.version) {
                 if version.state.is_dead() {
@@ -61,7 +66,8 @@ impl Body {
             }
             // A replacement that leaked as well replaces nothing.
             let leaked = |id: &VersionId| self.versions.iter().any(|v| v.id == *id && v.compromised.is_some());
-            incident.replaced_by = incident.replaced_by.filter(|id| !leaked(id)).or(primary);
+            let serving = primary.filter(|_| taken_back != Some(incident.version));
+            incident.replaced_by = incident.replaced_by.filter(|id| !leaked(id)).or(serving);
             if incident.state == IncidentState::Replacing && (incident.replaced_by.is_some() || self.retiring) {
                 incident.state = IncidentState::AwaitingReview;
             }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_lite::{StreamExt, stream};
 use keyward::core::{
-    AdoptionLedger, AuditSink, Capabilities, Error, ErrorKind, Expect, ListQuery, Location, Operation, Page, PageToken,
-    Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, RecordError, Result, Retire, Select, Shows, Stage,
-    Stamp, Stamped, Survey, Swap, Target, VersionId, Withdraw,
+    Adopter, AdoptionLedger, AuditSink, Capabilities, Error, ErrorKind, Expect, ListQuery, Location, Operation, Page,
+    PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, RecordError, Result, Retire, Select,
+    Shows, Stage, Stamp, Stamped, Survey, Swap, Target, VersionId, Withdraw,
 };
 use keyward::{Context, KeyId, KeyRecord, Material, SecretBackend, SecretValue, async_trait};
 use serde::{Deserialize, Serialize};
@@ -298,6 +298,10 @@ impl SecretBackend for KvBackend {
     }
 
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
+        None
+    }
+
+    fn adopter(&self) -> Option<&dyn Adopter> {
         None
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use keyward::core::{
-    AdoptionLedger, AuditSink, Capabilities, Context, Expect, KeyId, KeyRecord, ListQuery, Material, Page, PageToken,
-    Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, Result, Retire, SecretBackend, Stage, Stamped,
-    Survey, Swap, Target, VersionId, Withdraw, async_trait,
+    Adopter, AdoptionLedger, AuditSink, Capabilities, Context, Expect, KeyId, KeyRecord, ListQuery, Material, Page,
+    PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, Result, Retire, SecretBackend, Stage,
+    Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
 };
 use keyward_conformance::strict::StrictFake;
 
@@ -83,5 +83,9 @@ impl SecretBackend for Careless {
 
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
         self.store.adoption()
+    }
+
+    fn adopter(&self) -> Option<&dyn Adopter> {
+        self.store.adopter()
     }
 }

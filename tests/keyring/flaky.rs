@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyward::core::{
-    AdoptionLedger, AuditSink, Capabilities, Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Material,
-    MemoryBackend, Operation, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, Result,
-    Retire, SecretBackend, Stage, Stamp, Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
+    Adopter, AdoptionLedger, AuditSink, Capabilities, Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery,
+    Material, MemoryBackend, Operation, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem,
+    Result, Retire, SecretBackend, Stage, Stamp, Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
 };
 
 /// Fails, counts and forgets as told.
@@ -180,5 +180,9 @@ impl SecretBackend for Flaky {
 
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
         self.inner.adoption()
+    }
+
+    fn adopter(&self) -> Option<&dyn Adopter> {
+        self.inner.adopter()
     }
 }

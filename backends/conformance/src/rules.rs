@@ -19,6 +19,7 @@ macro_rules! __rules {
                 material_up_to_the_capability_is_stored
                 material_beyond_the_capability_is_invalid
                 adopted_location_is_refused_where_nothing_is_adopted
+                adopter_is_there_exactly_where_secrets_are_adopted
                 adoption_ledger_remembers_what_consumers_use
             ]
             load: [

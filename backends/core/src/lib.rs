@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod adopter;
 mod annotation;
 mod audit;
 mod backend;
@@ -28,6 +29,7 @@ mod signal;
 mod target;
 mod text;
 
+pub use adopter::{Adopter, DiscoverQuery, Existing};
 pub use annotation::{
     LabelName, LabelValue, Labels, Link, LinkError, LinkKind, LinkTitle, LinkUrl, MAX_LABELS, MAX_LINKS, MAX_NOTES,
     Note, NoteText,

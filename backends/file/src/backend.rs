@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyward_core::{
-    AdoptionLedger, AuditSink, Capabilities, Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Location,
-    Material, Operation, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, Result,
-    Retire, SecretBackend, Stage, Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
+    Adopter, AdoptionLedger, AuditSink, Capabilities, Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery,
+    Location, Material, Operation, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem,
+    Result, Retire, SecretBackend, Stage, Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
 };
 use keyward_seal::{InventoryKey, Unlock};
 
@@ -264,6 +264,10 @@ impl SecretBackend for FileBackend {
     }
 
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
+        None
+    }
+
+    fn adopter(&self) -> Option<&dyn Adopter> {
         None
     }
 }

@@ -64,6 +64,19 @@ pub async fn adopted_location_is_refused_where_nothing_is_adopted(on: &Subject<'
     assert!(survey.versions.is_empty(), "nothing was stored at the derived location instead");
 }
 
+/// What brings existing secrets under management is there exactly where the capability says so, and
+/// takes no derived location.
+pub async fn adopter_is_there_exactly_where_secrets_are_adopted(on: &Subject<'_>) {
+    let adopts = on.backend.capabilities().adopts;
+    assert_eq!(on.backend.adopter().is_some(), adopts, "capability and facet say the same");
+    let Some(adopter) = on.backend.adopter() else { return };
+    let (cx, target) = (on.cx(), on.target("derived"));
+    let kind = ErrorKind::Unsupported;
+    assert_refused(adopter.inspect(&cx, &target.location).await, kind, "inspect");
+    assert_refused(adopter.claim(&cx, &target, VersionId::generate()).await, kind, "claim");
+    assert_refused(adopter.release(&cx, &target).await, kind, "release");
+}
+
 /// A store with an adoption ledger keeps what is noted; one without says so consistently.
 pub async fn adoption_ledger_remembers_what_consumers_use(on: &Subject<'_>) {
     let stored = on.registered("adopting").await;

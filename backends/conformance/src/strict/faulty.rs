@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyward_core::{
-    Adoption, AdoptionLedger, AdoptionSignal, AuditEntry, AuditEvent, AuditQuery, AuditReport, AuditSink, Capabilities,
-    Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Material, Operation, Page, PageToken, Pointer,
-    PointerToken, PublicationId, Publish, Read, ReadItem, Result, Retire, SecretBackend, Stage, Stamped, Survey, Swap,
-    Target, VersionId, Withdraw,
+    Adopter, Adoption, AdoptionLedger, AdoptionSignal, AuditEntry, AuditEvent, AuditQuery, AuditReport, AuditSink,
+    Capabilities, Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Material, Operation, Page, PageToken,
+    Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, Result, Retire, SecretBackend, Stage, Stamped,
+    Survey, Swap, Target, VersionId, Withdraw,
 };
 
 use super::Host;
@@ -135,6 +135,10 @@ impl<B: SecretBackend> SecretBackend for Faulty<B> {
 
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
         self.inner.adoption().map(|_| self as &dyn AdoptionLedger)
+    }
+
+    fn adopter(&self) -> Option<&dyn Adopter> {
+        self.inner.adopter()
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyward_core::{
-    AdoptionLedger, AuditAction, AuditEvent, AuditSink, Capabilities, Clock, Context, Destroy, Error, ErrorKind,
-    Expect, KeyId, KeyRecord, ListQuery, Location, Material, Operation, Page, PageToken, Pointer, PointerToken,
-    PublicationId, Publish, Read, ReadItem, RequestId, Result, Retire, SecretBackend, Select, Stage, Stamped, Survey,
-    Swap, SystemClock, Target, VersionId, Withdraw,
+    Adopter, AdoptionLedger, AuditAction, AuditEvent, AuditSink, Capabilities, Clock, Context, Destroy, Error,
+    ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Location, Material, Operation, Page, PageToken, Pointer,
+    PointerToken, PublicationId, Publish, Read, ReadItem, RequestId, Result, Retire, SecretBackend, Select, Stage,
+    Stamped, Survey, Swap, SystemClock, Target, VersionId, Withdraw,
 };
 
 use super::state::{Jar, Misuse, Move, Shelf, State, stamp};
@@ -328,6 +328,10 @@ impl SecretBackend for StrictFake {
     }
 
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
+        None
+    }
+
+    fn adopter(&self) -> Option<&dyn Adopter> {
         None
     }
 }

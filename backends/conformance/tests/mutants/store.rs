@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_lite::future::yield_now;
 use keyward_conformance::strict::StrictFake;
 use keyward_core::{
-    AdoptionLedger, AuditAction, AuditEvent, AuditSink, Capabilities, Context, Error, ErrorKind, Expect, KeyId,
-    KeyRecord, ListQuery, Location, Material, Operation, Page, PageToken, Pointer, PointerToken, PublicationId,
+    Adopter, AdoptionLedger, AuditAction, AuditEvent, AuditSink, Capabilities, Context, Error, ErrorKind, Expect,
+    KeyId, KeyRecord, ListQuery, Location, Material, Operation, Page, PageToken, Pointer, PointerToken, PublicationId,
     Publish, Read, ReadItem, Result, Retire, SecretBackend, SecretBackendExt, SecretValue, Select, Shows, Stage,
     Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
 };
@@ -331,6 +331,10 @@ impl SecretBackend for Mutant {
 
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
         self.inner.adoption()
+    }
+
+    fn adopter(&self) -> Option<&dyn Adopter> {
+        self.inner.adopter()
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     Expect, ListQuery, Page, Pointer, Publish, Read, ReadItem, Retire, SecretBackend, Stage, Survey, Swap, Withdraw,
 };
 use crate::{
-    AdoptionLedger, AuditSink, Capabilities, Context, KeyId, KeyRecord, Material, PageToken, PointerToken,
+    Adopter, AdoptionLedger, AuditSink, Capabilities, Context, KeyId, KeyRecord, Material, PageToken, PointerToken,
     PublicationId, Result, Stamped, Target, VersionId,
 };
 
@@ -84,6 +84,10 @@ macro_rules! forward {
 
             fn adoption(&self) -> Option<&dyn AdoptionLedger> {
                 (**self).adoption()
+            }
+
+            fn adopter(&self) -> Option<&dyn Adopter> {
+                (**self).adopter()
             }
         }
     };

@@ -16,7 +16,7 @@ pub use results::{
 };
 
 use crate::{
-    AdoptionLedger, AuditSink, Capabilities, Context, KeyId, KeyRecord, Material, PageToken, PointerToken,
+    Adopter, AdoptionLedger, AuditSink, Capabilities, Context, KeyId, KeyRecord, Material, PageToken, PointerToken,
     PublicationId, Result, Stamped, Target, VersionId,
 };
 
@@ -140,11 +140,12 @@ pub trait SecretBackend: fmt::Debug + Send + Sync {
     /// - `Current` answers what the pointer shows, with its publication.
     /// - `CurrentUnless` answers `Unchanged` while the pointer shows that publication.
     /// - `Version` answers a version whether published or not, without a publication.
+    /// - What another writer put in place of our publication is never served.
     /// - With strict audit a read is on the log before the value is released.
     ///
     /// # Errors
-    /// Per item: `NotFound` when nothing is published or the version has no material; `Denied`,
-    /// `Undecryptable`, `Tampered`, `AuditUnavailable`, `Throttled`, `Sealed`, `Unavailable`.
+    /// Per item: `NotFound` when nothing is published or the version has no material; `Conflict`
+    /// when the pointer shows what another writer put there; `Denied`, `Undecryptable`, `Tampered`, `AuditUnavailable`, `Throttled`, `Sealed`, `Unavailable`.
     async fn read(&self, cx: &Context, items: &[ReadItem]) -> Vec<Result<Read>>;
 
     /// Gives up the material of a version.
@@ -183,4 +184,8 @@ pub trait SecretBackend: fmt::Debug + Send + Sync {
 
     /// The ledger of which consumer uses which version, if this store keeps one.
     fn adoption(&self) -> Option<&dyn AdoptionLedger>;
+
+    /// What brings existing secrets under management; present exactly where
+    /// [`Capabilities::adopts`] is set.
+    fn adopter(&self) -> Option<&dyn Adopter>;
 }

@@ -119,6 +119,7 @@ impl Body {
             }
             Transition::Adopt { version, issuer_ref } => self.adopt(*version, issuer_ref, change),
             Transition::Decommission { reason } => self.decommission(reason, change),
+            Transition::Release { reason } => self.release(reason, change),
             Transition::Bury => self.bury(change),
             Transition::Edit(edit) => self.edit(edit, change),
         }

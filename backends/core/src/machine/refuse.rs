@@ -21,6 +21,9 @@ pub enum TransitionError {
         /// When the zombie horizon is over.
         until: DateTime<Utc>,
     },
+    /// The key lies at the place derived from its id.
+    #[error("the key was not adopted where it lies; decommission it instead")]
+    NotAdopted,
     /// There is no clean version to go back to.
     #[error("there is no clean earlier version to publish; go forward, or report a leak")]
     NothingToRollBackTo,
@@ -57,6 +60,9 @@ pub enum TransitionError {
         /// The run.
         run: RunId,
     },
+    /// More than its adoption has happened to the key.
+    #[error("the key was rotated, leaked or given up since its adoption; decommission it instead")]
+    UsedSince,
     /// The wider scope was not approved.
     #[error("the new scope allows more than the recorded one; widening needs an approval with a reason")]
     ScopeWidening,

@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Answer, Change, Death, Passed, TransitionError};
-use crate::record::{Body, IssuerRef, RunOutcome, RunPhase};
-use crate::{Evidence, Reason, Version, VersionId, VersionState};
+use crate::record::{Body, IssuerRef, RunKind, RunOutcome, RunPhase};
+use crate::{Evidence, Location, Reason, Version, VersionId, VersionState};
 
 impl Body {
     pub(super) fn suspend(&mut self, passed: &Passed, change: &Change) -> Answer {
@@ -118,6 +118,28 @@ impl Body {
         self.retiring = true;
         let all: Vec<_> = self.versions.iter().map(|v| v.id).collect();
         all.into_iter().try_for_each(|id| self.condemn(id, change))
+    }
+
+    pub(super) fn release(&mut self, reason: &Reason, change: &Change) -> Answer {
+        let kinds = self.history.iter().map(|run| run.kind).chain(self.run.as_ref().map(|run| run.kind));
+        if self.location == Location::Derived {
+            return Err(TransitionError::NotAdopted);
+        }
+        if self.retiring
+            || self.pages > 0
+            || !self.incidents.is_empty()
+            || kinds.into_iter().any(|k| k != RunKind::Adopt)
+        {
+            return Err(TransitionError::UsedSince);
+        }
+        if let Some(run) = &mut self.run {
+            run.saw(Evidence::lossy(&format!("released: {reason}")));
+            self.finish(RunOutcome::Aborted, change)?;
+        }
+        // The key is nobody's to revoke here any more: its versions leave, they do not die.
+        self.versions.clear();
+        self.publications.clear();
+        Ok(())
     }
 
     pub(super) fn bury(&mut self, change: &Change) -> Answer {

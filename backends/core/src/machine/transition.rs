@@ -205,6 +205,12 @@ pub enum Transition {
         /// Why.
         reason: Reason,
     },
+    /// Take an adoption back: the record has no version again. The key goes on working where it
+    /// lies, unmanaged.
+    Release {
+        /// Why.
+        reason: Reason,
+    },
     /// Make the record a tombstone once every version is dead.
     Bury,
     /// A person edits what people say about the key.
@@ -234,6 +240,7 @@ impl Transition {
             Self::Compromise { .. } => "compromise",
             Self::Adopt { .. } => "adopt",
             Self::Decommission { .. } => "decommission",
+            Self::Release { .. } => "release",
             Self::Bury => "bury",
             Self::Edit(edit) => edit.verb(),
         }

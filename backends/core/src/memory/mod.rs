@@ -10,10 +10,10 @@ use async_trait::async_trait;
 
 use self::log::MemoryLog;
 use crate::{
-    AdoptionLedger, AuditAction, AuditEvent, AuditSink, Capabilities, Clock, Context, Error, ErrorKind, Expect, KeyId,
-    KeyRecord, ListQuery, Location, Material, Operation, Page, PageToken, Pointer, PointerToken, PublicationId,
-    Publish, Read, ReadItem, Result, Retire, SecretBackend, Select, Shows, Stage, Stamp, Stamped, Survey, Swap,
-    SystemClock, Target, VersionId, Withdraw,
+    Adopter, AdoptionLedger, AuditAction, AuditEvent, AuditSink, Capabilities, Clock, Context, Error, ErrorKind,
+    Expect, KeyId, KeyRecord, ListQuery, Location, Material, Operation, Page, PageToken, Pointer, PointerToken,
+    PublicationId, Publish, Read, ReadItem, Result, Retire, SecretBackend, Select, Shows, Stage, Stamp, Stamped,
+    Survey, Swap, SystemClock, Target, VersionId, Withdraw,
 };
 
 const NAME: &str = "memory";
@@ -258,6 +258,10 @@ impl SecretBackend for MemoryBackend {
     }
 
     fn adoption(&self) -> Option<&dyn AdoptionLedger> {
+        None
+    }
+
+    fn adopter(&self) -> Option<&dyn Adopter> {
         None
     }
 }

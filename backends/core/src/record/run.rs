@@ -30,6 +30,8 @@ pub enum RunKind {
     Leak,
     /// An existing key was brought in by a person.
     Import,
+    /// An existing secret was brought under management where it lies.
+    Adopt,
 }
 
 impl RunKind {
@@ -48,6 +50,7 @@ impl fmt::Display for RunKind {
             Self::Manual => "manual",
             Self::Leak => "leak",
             Self::Import => "import",
+            Self::Adopt => "adopt",
         })
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn moves(record: &KeyRecord, fresh: u64) -> Vec<Transition> {
         retire(Passed::NotNeeded),
         decommission(),
         Transition::Bury,
+        Transition::Release { reason: "a mistake".parse().expect("a reason") },
         Transition::Edit(Edit::Note("a remark".parse().expect("a note"))),
         Transition::Edit(Edit::Scope { scope: record.scope().clone(), approval: None }),
         promote(id(5, fresh)),

@@ -117,6 +117,7 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
     };
 
     match (transition, here) {
+        (Transition::Release { .. }, _) => Err("NotAdopted"),
         (Transition::Begin { .. } | Transition::Decommission { .. } | Transition::Bury, Some(_)) => Err("RunActive"),
         (Transition::Begin { .. }, None) if record.is_retiring() => Err("Retired"),
         (Transition::Begin { run, .. }, None) if record.history().iter().any(|h| h.id == *run) => Err("RunReused"),
@@ -230,6 +231,7 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
 fn kind(error: &TransitionError) -> &'static str {
     match error {
         TransitionError::MayStillAppear { .. } => "MayStillAppear",
+        TransitionError::NotAdopted => "NotAdopted",
         TransitionError::NothingToRollBackTo => "NothingToRollBackTo",
         TransitionError::NoRun => "NoRun",
         TransitionError::NoVersion { .. } => "NoVersion",

@@ -1,0 +1,16 @@
+//! What stores behind a network share, so that it exists once.
+//!
+//! - [`NativeMap`]: material as native readers see it, a JSON object of texts.
+//! - [`Retry`]: repeats a call that may help, within the deadline of its [`Context`](keyward_core::Context).
+//! - [`fan_out`]: many calls, a few at a time, answers in order.
+//!
+//! For authors of backends. Holds no client and no runtime.
+#![forbid(unsafe_code)]
+
+mod fan_out;
+mod native;
+mod retry;
+
+pub use fan_out::fan_out;
+pub use native::{NativeMap, NotMaterial};
+pub use retry::Retry;

@@ -1,2 +1,8 @@
 //! Being built.
 #![forbid(unsafe_code)]
+
+mod call;
+mod client;
+mod error;
+
+pub use error::AwsError;

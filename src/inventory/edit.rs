@@ -140,7 +140,7 @@ impl<B: SecretBackend> Inventory<B> {
     }
 
     /// Makes one move on the record as it is, again while others are faster.
-    async fn apply(&self, cx: &Context, key: &KeyId, transition: &Transition) -> Result<KeyRecord> {
+    pub(super) async fn apply(&self, cx: &Context, key: &KeyId, transition: &Transition) -> Result<KeyRecord> {
         let change = self.change(cx);
         for _ in 0..Self::ATTEMPTS {
             let current = self.existing(cx, key).await?;

@@ -6,6 +6,9 @@ use keyward_core::{Error, KeyId, NameError, RecordError, TextError, TransitionEr
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InventoryError {
+    /// An adoption could not be completed. Adopt the same secret again, or release it.
+    #[error("the adoption is not complete, adopt the same secret again or release it: {0}")]
+    Adopt(Box<crate::rotation::RotationError>),
     /// A key with that name exists.
     #[error("{key} is registered already; update it, or choose another name")]
     AlreadyRegistered {
@@ -35,6 +38,16 @@ pub enum InventoryError {
     /// Nobody was named who acts.
     #[error("nobody was named who acts; call actor()")]
     NoActor,
+    /// Something stands in the way of an adoption.
+    #[error("{key}: the secret cannot be adopted as it is: {}", obstacles_of(.managed_by.as_ref(), .obstacles))]
+    NotAdoptable {
+        /// The key it was to become.
+        key: KeyId,
+        /// The key that manages it already.
+        managed_by: Option<KeyId>,
+        /// What else stands in the way, each with what to do about it.
+        obstacles: Vec<&'static str>,
+    },
     /// There is no such key.
     #[error("{key} is not registered; check the name, or register it")]
     NotRegistered {
@@ -68,4 +81,9 @@ pub enum InventoryError {
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] Error),
+}
+
+fn obstacles_of(managed_by: Option<&KeyId>, obstacles: &[&'static str]) -> String {
+    let managed = managed_by.map(|other| format!("{other} manages it already; release that key first"));
+    managed.into_iter().chain(obstacles.iter().map(|o| (*o).to_owned())).collect::<Vec<_>>().join("; ")
 }

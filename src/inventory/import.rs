@@ -65,7 +65,7 @@ impl<B: SecretBackend> Inventory<B> {
             return Err(misfit());
         }
         let value = key.material.duplicate();
-        let rotator = self.hand_over(&record, key).map_err(import_failed)?;
+        let rotator = self.hand_over(&record, HandOver::of(key)).map_err(import_failed)?;
         let mut run =
             rotator.start_or_resume_kind(&id, cx.reason.as_str(), RunKind::Import).await.map_err(import_failed)?;
         let report = run.run_to_completion().await.map_err(import_failed)?;
@@ -81,9 +81,14 @@ impl<B: SecretBackend> Inventory<B> {
         }
     }
 
-    fn hand_over(&self, record: &KeyRecord, key: NewKey) -> std::result::Result<Rotator<&B>, RotationError> {
+    /// A rotator whose only issuer hands a key over that exists.
+    pub(super) fn hand_over(
+        &self,
+        record: &KeyRecord,
+        hand_over: HandOver,
+    ) -> std::result::Result<Rotator<&B>, RotationError> {
         let actor = self.actor.as_ref().and_then(|actor| actor.as_ref().ok()).map_or("keyward", |actor| actor.as_str());
-        let (name, hand_over) = (record.issuer().as_str(), Arc::new(HandOver::of(key)));
+        let (name, hand_over) = (record.issuer().as_str(), Arc::new(hand_over));
         Rotator::builder(&self.backend)
             .actor(actor)
             .issuer(name, hand_over.clone())

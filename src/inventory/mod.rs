@@ -27,6 +27,8 @@
 //! # }).unwrap();
 //! ```
 
+mod adopt;
+mod bulk;
 mod edit;
 mod error;
 mod history;
@@ -37,6 +39,7 @@ mod view;
 
 use std::sync::Arc;
 
+pub use bulk::{Adoption, AdoptionOutcome, AdoptionReport};
 pub use edit::Retired;
 pub use error::InventoryError;
 pub use history::History;

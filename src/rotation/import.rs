@@ -1,4 +1,5 @@
-//! Bringing in a key that already exists: an ordinary first run whose create is a hand-over.
+//! Bringing in a key that already exists: an ordinary first run whose create is a hand-over, or
+//! waits for one.
 
 use std::sync::Mutex;
 
@@ -10,20 +11,30 @@ use keyward_core::{
 
 const NAME: &str = "import";
 
-/// Gives one key away, once. Its probe is the importer's word: a person says that the key works.
+/// Gives one key away, once, or asks for one that lies in the store. Its probe is the importer's word: a person says that the key works.
 #[derive(Debug)]
 pub(crate) struct HandOver {
     key: Mutex<Option<NewKey>>,
+    asks: bool,
     capabilities: IssuerCapabilities,
 }
 
 impl HandOver {
     pub(crate) fn of(key: NewKey) -> Self {
+        Self::new(Some(key))
+    }
+
+    /// The key lies in the store and is supplied once it was claimed for its version.
+    pub(crate) fn asking() -> Self {
+        Self { asks: true, ..Self::new(None) }
+    }
+
+    fn new(key: Option<NewKey>) -> Self {
         let mut capabilities = IssuerCapabilities::default();
         capabilities.finds_by_label = false;
         // The key exists whatever the record says, but a version that was given up never got it.
         capabilities.absent_is_final = true;
-        Self { key: Mutex::new(Some(key)), capabilities }
+        Self { key: Mutex::new(key), asks: false, capabilities }
     }
 
     fn cannot(operation: Operation) -> Error {
@@ -38,6 +49,10 @@ impl KeyIssuer for HandOver {
     }
 
     async fn create(&self, _cx: &Context, _: Issue<'_>) -> Result<Created, CreateError> {
+        if self.asks {
+            let adopt = "adopt the secret again, or release it".parse().map(Created::AskHuman);
+            return adopt.map_err(|_| CreateError::NotCreated(Self::cannot(Operation::Create)));
+        }
         let key = self.key.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         key.map(Created::Key).ok_or_else(|| CreateError::NotCreated(Self::cannot(Operation::Create)))
     }

@@ -1,8 +1,8 @@
 //! T6 and T7: journal the publication, move the pointer, confirm by reading.
 
 use keyward_core::{
-    Context, Evidence, KeyRecord, Pointer, PointerToken, PublicationId, Publish, SecretBackend, Shows, Stamped, Target,
-    Transition, VersionId,
+    Context, Evidence, KeyRecord, Pointer, PointerToken, PublicationId, Publish, RunKind, SecretBackend, Shows,
+    Stamped, Target, Transition, VersionId,
 };
 
 use super::super::builder::Rotator;
@@ -20,10 +20,12 @@ impl<B: SecretBackend> Rotator<B> {
     ) -> Answer<Step> {
         let record = &read.value;
         let pointer = self.backend.pointer(cx, &record.target()).await?;
-        if !is_ours(record, &pointer) {
+        let publication = PublicationId::first(version);
+        // What is adopted where it lies is current already; here that is only written down.
+        let adopted = record.run().is_some_and(|run| run.kind == RunKind::Adopt) && shows(&pointer, publication);
+        if !adopted && !is_ours(record, &pointer) {
             return self.foreign(cx, session, read).await;
         }
-        let publication = PublicationId::first(version);
         let promote = Transition::Promote { publication, expect: pointer.token };
         self.store(cx, session, read, &promote, Step::Promoting { version }).await
     }

@@ -8,6 +8,7 @@ mod laws;
 mod leaks;
 mod moves;
 mod paths;
+mod release;
 mod spill;
 mod table;
 mod walk;

@@ -1,0 +1,71 @@
+//! Taking an adoption back: legal while nothing but the adoption has happened.
+
+use keyward_core::{KeyRecord, Location, RunKind, RunOutcome, Transition, TransitionError};
+
+use crate::common::*;
+
+fn adopted() -> Lab {
+    Lab::of(&draft("production/analytics/warehouse-read").location(Location::aws_secret("legacy/dwh").expect("a name")))
+}
+
+fn release() -> Transition {
+    Transition::Release { reason: "the wrong secret".parse().expect("a reason") }
+}
+
+#[test]
+fn an_adoption_is_taken_back_and_made_again() {
+    let mut lab = adopted();
+    lab.confirmed(RunKind::Adopt);
+    assert!(lab.record.primary().is_some() && lab.record.run().is_none());
+    lab.go(&release());
+    assert!(lab.record.versions().is_empty() && lab.record.publications().is_empty());
+    assert_eq!((lab.record.is_retiring(), lab.record.retired_at()), (false, None));
+    let stored = KeyRecord::decode(&lab.record.encode().expect("encodes")).expect("a sound record");
+    assert_eq!(stored, lab.record);
+    lab.go(&release()).confirmed(RunKind::Adopt);
+    assert!(lab.record.primary().is_some());
+}
+
+#[test]
+fn an_adoption_is_taken_back_from_every_phase() {
+    for phase in ["plan", "staged", "validated", "promoting"] {
+        let mut lab = adopted();
+        let version = lab.begin(RunKind::Adopt);
+        let moves = [store(version), validate(start()), promote(keyward_core::PublicationId::first(version))];
+        for next in moves {
+            if lab.phase() != Some(phase) {
+                lab.go(&next);
+            }
+        }
+        assert_eq!(lab.phase(), Some(phase));
+        lab.go(&release());
+        assert!(lab.record.run().is_none() && lab.record.versions().is_empty(), "{phase}");
+        let ended = lab.record.history().last().expect("a summary");
+        assert_eq!(ended.outcome, RunOutcome::Aborted);
+        assert!(ended.evidence.iter().any(|e| e.as_str().contains("the wrong secret")), "{phase}");
+    }
+}
+
+#[test]
+fn what_was_used_since_is_not_released() {
+    let mut rotated = adopted();
+    rotated.confirmed(RunKind::Adopt);
+    rotated.rotate();
+    let mut running = adopted();
+    running.confirmed(RunKind::Adopt);
+    running.begin(RunKind::Manual);
+    let mut leaked = adopted();
+    let version = leaked.confirmed(RunKind::Adopt);
+    leaked.leak(version);
+    let mut given_up = adopted();
+    given_up.confirmed(RunKind::Adopt);
+    given_up.go(&decommission());
+    for mut lab in [rotated, running, leaked, given_up] {
+        let before = lab.record.clone();
+        assert_eq!(lab.refused(&release()), TransitionError::UsedSince);
+        assert_eq!(lab.record, before);
+    }
+    let mut derived = Lab::new();
+    derived.rotate();
+    assert_eq!(derived.refused(&release()), TransitionError::NotAdopted);
+}

@@ -1,0 +1,130 @@
+//! The one way to the server: authenticated requests with retry, deadline and mapped errors.
+//!
+//! vaultrs makes the calls that log in. The rest goes through requests of our own on the same hardened HTTP client,
+//! because vaultrs drops what the contract needs: KV version numbers, the body of a 404, `Retry-After`, a bound on
+//! the size of an answer.
+
+mod http;
+mod parts;
+mod session;
+mod token;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyward_core::{Context, Error, ErrorKind, Operation, Result, SecretValue};
+use keyward_remote::Retry;
+
+pub(crate) use http::{Answer, Http, Reach, is_loopback};
+pub(crate) use parts::{Json, Reply, Request};
+pub(crate) use session::Session;
+pub(crate) use token::{Grant, Token};
+
+use crate::error::{fault, reply, too_late};
+
+/// A logged-in client. Cheap to clone; clones share connections and token.
+#[derive(Clone)]
+pub(crate) struct Client(Arc<Inner>);
+
+struct Inner {
+    http: Http,
+    session: Session,
+    retry: Retry,
+}
+
+impl Client {
+    pub(crate) fn new(http: Http, session: Session, retry: Retry) -> Self {
+        Self(Arc::new(Inner { http, session, retry }))
+    }
+
+    /// Makes a request that may be repeated: again while that may help, within the deadline; once more with a new
+    /// token when the old one has died.
+    pub(crate) async fn call(&self, cx: &Context, operation: Operation, request: &Request) -> Result<Reply> {
+        let answer = self.0.retry.run(cx, || self.once(cx, operation, request)).await;
+        match answer {
+            Err(error) if error.code() == Some(503) => Err(self.sealed(cx, operation, error).await),
+            answer => answer,
+        }
+    }
+
+    /// Makes a request exactly once, for what must never be repeated. Only a request that was refused for its dead
+    /// token, and so did nothing, is made again with a new one.
+    pub(crate) async fn once(&self, cx: &Context, operation: Operation, request: &Request) -> Result<Reply> {
+        if cx.is_expired() {
+            return Err(too_late(operation));
+        }
+        let inner = &*self.0;
+        let token = inner.session.token(&inner.http, cx, operation).await?;
+        let answer = inner.http.send(cx, operation, request, Some(token.header())).await?;
+        if answer.status != 403 || inner.is_alive(cx, operation, token.header()).await? {
+            return reply(answer, operation, request.is_write());
+        }
+        // Policy denial and a dead token look the same; the token was dead.
+        let fresh = inner.session.replace(&inner.http, cx, operation, &token).await?;
+        let answer = inner.http.send(cx, operation, request, Some(fresh.header())).await?;
+        reply(answer, operation, request.is_write())
+    }
+
+    /// Makes a request once under another token than ours, to probe that one.
+    #[expect(dead_code, reason = "for the issuers")]
+    pub(crate) async fn with_token(
+        &self,
+        cx: &Context,
+        operation: Operation,
+        token: &SecretValue,
+        request: &Request,
+    ) -> Result<Reply> {
+        let header = Token::header_of(token, operation)?;
+        let answer = self.0.http.send(cx, operation, request, Some(&header)).await?;
+        reply(answer, operation, request.is_write())
+    }
+
+    /// The HTTP client under it, for calls that carry no token of ours.
+    pub(crate) fn http(&self) -> &Http {
+        &self.0.http
+    }
+
+    /// Gets a token if there is none yet.
+    pub(crate) async fn log_in(&self, cx: &Context) -> Result<()> {
+        self.0.session.token(&self.0.http, cx, Operation::Open).await.map(drop)
+    }
+
+    /// Keeps the token alive for as long as the future is polled.
+    pub(crate) async fn keep_alive(&self) {
+        self.0.session.keep_alive(&self.0.http).await;
+    }
+
+    /// After a 503 that repeating did not cure: is the server sealed?
+    async fn sealed(&self, cx: &Context, operation: Operation, error: Error) -> Error {
+        let question = Request::get("sys/seal-status");
+        let answer = self.0.http.send(cx, operation, &question, None).await;
+        let sealed = answer.is_ok_and(|a| a.body.is_some_and(|body| body.get("sealed").as_bool() == Some(true)));
+        if !sealed {
+            return error;
+        }
+        fault(ErrorKind::Sealed, operation, "the server is sealed; an operator must unseal it").with_code(503)
+    }
+}
+
+impl Inner {
+    /// Whether a token is one the server knows. A server that does not say is taken at its word.
+    async fn is_alive(
+        &self,
+        cx: &Context,
+        operation: Operation,
+        header: &reqwest::header::HeaderValue,
+    ) -> Result<bool> {
+        let question = Request::get("auth/token/lookup-self");
+        Ok(self.http.send(cx, operation, &question, Some(header)).await?.status != 403)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("http", &self.0.http).field("session", &self.0.session).finish()
+    }
+}
+
+/// How long a pause between two tries to renew a token lasts, when the first did not succeed.
+const PAUSE: Duration = Duration::from_secs(15);

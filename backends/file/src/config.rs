@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::{Actor, Clock, SystemClock};
-use keyward_seal::{KdfPolicy, Unlock};
+use keyward_seal::{KdfPolicy, KeyWrapper, Unlock};
 
 use crate::FileBackend;
-use crate::error::FileError;
-use crate::store::{Entrance, Handle};
+use crate::error::{Fault, FileError};
+use crate::store::{Entrance, Handle, new_id, unwrapped_for, wrapped_for};
 
 /// When a read is put on the audit log. Changes are always logged in their own transaction.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -23,7 +23,7 @@ pub enum Audit {
     Relaxed,
 }
 
-/// Settings of a store, and the two ways into it.
+/// Settings of a store, and the ways into it.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -110,7 +110,9 @@ impl FileBuilder {
     /// # }).unwrap();
     /// ```
     pub async fn create(self, path: impl AsRef<Path>, unlock: impl Into<Unlock>) -> Result<FileBackend, FileError> {
-        self.enter(path.as_ref().to_owned(), unlock.into(), Entrance::Create).await
+        let path = path.as_ref().to_owned();
+        let id = new_id().map_err(|problem| FileError::from_fault(&path, Fault::Seal(problem)))?;
+        self.enter(path, unlock.into(), Entrance::Create(id)).await
     }
 
     /// Opens the store at `path`. Never creates one; writes nothing unless the store is sound and unlocked.
@@ -131,6 +133,63 @@ impl FileBuilder {
     /// ```
     pub async fn open(self, path: impl AsRef<Path>, unlock: impl Into<Unlock>) -> Result<FileBackend, FileError> {
         self.enter(path.as_ref().to_owned(), unlock.into(), Entrance::Open).await
+    }
+
+    /// Creates a store at `path` whose key `wrapper` wraps, such as an AWS KMS key or a Vault transit key, and opens it.
+    ///
+    /// From then on the service decides who gets in: whoever loses the right to decrypt with that key can no longer
+    /// open the store, and if the key itself is lost, so is the store.
+    ///
+    /// # Errors
+    /// [`FileError::Exists`] when anything is at the path, which is then untouched and the service not asked;
+    /// [`FileError::Unlock`] when the service does not wrap, which says why; otherwise as [`FileBuilder::open`].
+    ///
+    /// ```no_run
+    /// # async fn example(kms: &dyn keyward_file::KeyWrapper) -> Result<(), keyward_file::FileError> {
+    /// use keyward_file::FileBackend;
+    /// let store = FileBackend::builder().create_wrapped("keys.keyward", kms).await?;
+    /// drop(store);
+    /// let store = FileBackend::builder().open_wrapped("keys.keyward", kms).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn create_wrapped(
+        self,
+        path: impl AsRef<Path>,
+        wrapper: &dyn KeyWrapper,
+    ) -> Result<FileBackend, FileError> {
+        let path = path.as_ref().to_owned();
+        let (id, unlock) = wrapped_for(&path, wrapper).await?;
+        self.enter(path, unlock, Entrance::Create(id)).await
+    }
+
+    /// Opens the store at `path` with the service that wraps its key.
+    ///
+    /// The service is asked once for each slot it may have wrapped, and only if the file is a store. Then as
+    /// [`FileBuilder::open`].
+    ///
+    /// # Errors
+    /// [`FileError::Unlock`] when the service refuses, is away, or says that the wrapped key is none of its own;
+    /// otherwise as [`FileBuilder::open`].
+    ///
+    /// ```no_run
+    /// # async fn example(kms: &dyn keyward_file::KeyWrapper) -> Result<(), keyward_file::FileError> {
+    /// use keyward_file::{FileBackend, FileError};
+    /// match FileBackend::builder().open_wrapped("keys.keyward", kms).await {
+    ///     Err(FileError::Unlock { problem, .. }) => eprintln!("the service did not let us in: {problem}"),
+    ///     other => drop(other?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn open_wrapped(
+        self,
+        path: impl AsRef<Path>,
+        wrapper: &dyn KeyWrapper,
+    ) -> Result<FileBackend, FileError> {
+        let path = path.as_ref().to_owned();
+        let unlock = unwrapped_for(&self, &path, wrapper).await?;
+        self.enter(path, unlock, Entrance::Open).await
     }
 
     async fn enter(self, path: PathBuf, unlock: Unlock, entrance: Entrance) -> Result<FileBackend, FileError> {

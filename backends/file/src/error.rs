@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use keyward_core::{Error, ErrorKind, Operation, Retry};
-use keyward_seal::SealError;
+use keyward_seal::{SealError, WrapError};
 use rusqlite::ffi;
 
 /// The name of this backend in errors.
@@ -197,6 +197,11 @@ impl FileError {
             Self::NotPrivate { .. } => (ErrorKind::Denied, "others can use the file; set its mode to 0600"),
             Self::Sqlite { .. } => (ErrorKind::Unavailable, "SQLite refused"),
             Self::SqliteTooOld { .. } => (ErrorKind::Unsupported, "the linked SQLite is too old"),
+            Self::Unlock { problem: SealError::Service { problem, .. }, .. } => match problem {
+                WrapError::Denied => (ErrorKind::Denied, "the key service refused to unlock the store"),
+                WrapError::Unavailable => (ErrorKind::Unavailable, "the key service did not answer"),
+                _ => (ErrorKind::Undecryptable, "the key service did not unlock the store"),
+            },
             Self::Unlock { .. } => (ErrorKind::Undecryptable, "the store was not unlocked"),
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use keyward_seal::{KdfParams, SlotKind};
+use keyward_seal::{KdfParams, Slot, SlotKind};
 
 /// A store in plain words: what it is, how it opens, what it holds, and what it cannot notice. No value and no name
 /// of a key.
@@ -43,18 +43,21 @@ impl StoreInfo {
 }
 
 /// One way into a store.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SlotInfo {
     /// What has to be brought.
     pub kind: SlotKind,
     /// What a guess costs; none if no passphrase is involved.
     pub kdf: Option<KdfParams>,
+    /// The service that wraps the key and the name of its key there; none if no service is involved.
+    pub service: Option<(String, String)>,
 }
 
 impl SlotInfo {
-    pub(crate) fn new(kind: SlotKind, kdf: Option<KdfParams>) -> Self {
-        Self { kind, kdf }
+    pub(crate) fn of(slot: &Slot) -> Self {
+        let service = slot.wrapping().map(|(service, key)| (service.to_owned(), key.key_name().to_owned()));
+        Self { kind: slot.kind(), kdf: slot.kdf(), service }
     }
 }
 
@@ -64,7 +67,10 @@ impl fmt::Display for StoreInfo {
         writeln!(f, "format: {}", self.format)?;
         writeln!(f, "journal: {}", self.journal_mode)?;
         for (slot, number) in self.slots.iter().zip(1..) {
-            writeln!(f, "slot {number}: opens with {}", slot.kind)?;
+            match &slot.service {
+                Some((service, key)) => writeln!(f, "slot {number}: opens with {}: {service}, key {key}", slot.kind)?,
+                None => writeln!(f, "slot {number}: opens with {}", slot.kind)?,
+            }
         }
         let Self { records, keys_with_material, material, audit_entries, .. } = self;
         writeln!(f, "holds: {records} records, {material} versions of {keys_with_material} keys")?;

@@ -13,4 +13,6 @@ pub use backend::FileBackend;
 pub use config::{Audit, FileBuilder};
 pub use error::FileError;
 pub use info::{SlotInfo, StoreInfo, Verified};
-pub use keyward_seal::{InventoryKey, KdfParams, KdfPolicy, KeyFile, Passphrase, SlotKind, Unlock};
+pub use keyward_seal::{
+    InventoryKey, KdfParams, KdfPolicy, KeyFile, KeyWrapper, Passphrase, SealError, SlotKind, Unlock, WrapError,
+};

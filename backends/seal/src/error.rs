@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::unlock::SlotKind;
+use crate::wrapper::WrapError;
 
 /// Why sealing, opening or unlocking failed.
 ///
@@ -55,12 +56,30 @@ pub enum SealError {
     #[error("the operating system gave no random bytes; nothing was written, try again later")]
     NoRandomness,
 
+    /// A slot that another kind of service wrapped than the one that was asked.
+    #[error(
+        "the slot was wrapped by another service than {given}; bring the service it was made with, or use another slot"
+    )]
+    OtherService {
+        /// The service that was brought.
+        given: &'static str,
+    },
+
     /// Wrong key, wrong context, or damaged bytes. Which of them is not said.
     #[error(
         "the sealed bytes were rejected: the key or the context is not the one used to seal, or the bytes were \
          changed; check which key and record were meant, then restore from a backup"
     )]
     Rejected,
+
+    /// The service that wraps the key of a slot did not do so.
+    #[error("the key service {service} {problem}")]
+    Service {
+        /// The service.
+        service: &'static str,
+        /// Why.
+        problem: WrapError,
+    },
 
     /// The bytes are not an encoded slot of a kind this version reads.
     #[error("the unlock slot cannot be read: {0}")]
@@ -73,10 +92,10 @@ pub enum SealError {
         found: usize,
     },
 
-    /// The passphrase or key file is not the right one, or the slot is damaged. Which of them is not said.
+    /// The passphrase, key file or service is not the right one, or the slot is damaged. Which of them is not said.
     #[error(
-        "the slot did not open: the passphrase or key file is not the one of this slot, or the slot is damaged; try \
-         again, or use another slot"
+        "the slot did not open: the passphrase, key file or service is not the one of this slot, or the slot is \
+         damaged; try again, or use another slot"
     )]
     UnlockRejected,
 
@@ -143,6 +162,13 @@ pub enum KeyFileProblem {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SlotProblem {
+    /// What it says of its service, or of the key there, is nothing that is ever written.
+    #[error("its {what} is empty, too long, or has characters that are never written; restore it from a backup")]
+    BadWrapping {
+        /// Which part.
+        what: &'static str,
+    },
+
     /// The first four bytes are not those of a slot.
     #[error("it does not start like a slot; check that the right bytes were passed")]
     NotASlot,

@@ -12,7 +12,9 @@ mod mac;
 mod secret;
 mod slot;
 mod unlock;
+mod wrapper;
 
+pub use async_trait::async_trait;
 pub use context::ContextBuilder;
 pub use envelope::{OVERHEAD, open, opened_len, seal, sealed_len};
 pub use error::{KeyFileProblem, SealError, SlotProblem};
@@ -22,4 +24,5 @@ pub use key::{RootKey, SealKey};
 pub use key_file::{FileKey, KeyFile};
 pub use mac::MacKey;
 pub use slot::Slot;
-pub use unlock::{Passphrase, SlotKind, Unlock};
+pub use unlock::{Passphrase, ServiceUnlock, SlotKind, Unlock};
+pub use wrapper::{KeyWrapper, WrapError, WrapKey, Wrapping};

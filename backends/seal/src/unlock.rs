@@ -6,6 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::SealError;
 use crate::key_file::KeyFile;
+use crate::secret::Secret32;
+use crate::slot::Slot;
+use crate::wrapper::{KeyWrapper, WrapKey, Wrapping};
 
 /// What opens a [`Slot`](crate::Slot).
 ///
@@ -28,6 +31,8 @@ pub enum Unlock {
         /// The passphrase.
         passphrase: Passphrase,
     },
+    /// A key that a service wrapped or unwrapped for one store.
+    Service(ServiceUnlock),
 }
 
 impl Unlock {
@@ -38,20 +43,28 @@ impl Unlock {
             Self::KeyFile(_) => SlotKind::KeyFile,
             Self::Passphrase(_) => SlotKind::Passphrase,
             Self::KeyFileAndPassphrase { .. } => SlotKind::KeyFileAndPassphrase,
+            Self::Service(_) => SlotKind::Wrapped,
         }
     }
 
     pub(crate) fn key_file(&self) -> Option<&KeyFile> {
         match self {
             Self::KeyFile(key_file) | Self::KeyFileAndPassphrase { key_file, .. } => Some(key_file),
-            Self::Passphrase(_) => None,
+            Self::Passphrase(_) | Self::Service(_) => None,
+        }
+    }
+
+    pub(crate) fn service(&self) -> Option<&ServiceUnlock> {
+        match self {
+            Self::Service(unlock) => Some(unlock),
+            Self::KeyFile(_) | Self::Passphrase(_) | Self::KeyFileAndPassphrase { .. } => None,
         }
     }
 
     pub(crate) fn passphrase(&self) -> Option<&Passphrase> {
         match self {
             Self::Passphrase(passphrase) | Self::KeyFileAndPassphrase { passphrase, .. } => Some(passphrase),
-            Self::KeyFile(_) => None,
+            Self::KeyFile(_) | Self::Service(_) => None,
         }
     }
 }
@@ -71,6 +84,88 @@ impl From<Passphrase> for Unlock {
 impl From<(KeyFile, Passphrase)> for Unlock {
     fn from((key_file, passphrase): (KeyFile, Passphrase)) -> Self {
         Self::KeyFileAndPassphrase { key_file, passphrase }
+    }
+}
+
+impl From<ServiceUnlock> for Unlock {
+    fn from(unlock: ServiceUnlock) -> Self {
+        Self::Service(unlock)
+    }
+}
+
+/// What a service gave for one slot of one store: asked for before the slot is made or opened, because asking takes
+/// time and may fail.
+///
+/// It fits one store and is of no use for another.
+#[derive(Debug)]
+pub struct ServiceUnlock {
+    store: [u8; 16],
+    service: &'static str,
+    wrapping: Wrapping,
+    key: WrapKey,
+}
+
+impl ServiceUnlock {
+    /// Has a new random key wrapped for the store with this id: for [`Slot::create`](crate::Slot::create).
+    ///
+    /// # Errors
+    /// [`SealError::Service`] when the service does not; [`SealError::NoRandomness`].
+    ///
+    /// ```no_run
+    /// # use keyward_seal::{KdfPolicy, KeyWrapper, RootKey, SealError, ServiceUnlock, Slot};
+    /// # async fn example(kms: &dyn KeyWrapper, policy: KdfPolicy) -> Result<(), SealError> {
+    /// let store_id = [7; 16];
+    /// let unlock = ServiceUnlock::wrap(kms, &store_id).await?.into();
+    /// let slot = Slot::create(&store_id, &RootKey::generate()?, &unlock, &policy)?;
+    ///
+    /// // Later:
+    /// let unlock = ServiceUnlock::unwrap(kms, &store_id, &slot).await?.into();
+    /// let root = slot.open(&store_id, &unlock, &policy)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn wrap(wrapper: &dyn KeyWrapper, store_id: &[u8; 16]) -> Result<Self, SealError> {
+        let (service, key) = (wrapper.service(), WrapKey::generate()?);
+        let failed = |problem| SealError::Service { service, problem };
+        let wrapping = wrapper.wrap(store_id, &key).await.map_err(failed)?;
+        Ok(Self { store: *store_id, service, wrapping, key })
+    }
+
+    /// Has the key of a slot of the store with this id unwrapped: for [`Slot::open`](crate::Slot::open).
+    ///
+    /// # Errors
+    /// [`SealError::WrongUnlock`] and [`SealError::OtherService`] when the slot is none of this service, which is then
+    /// not asked; [`SealError::Service`] when the service does not unwrap it.
+    ///
+    /// ```no_run
+    /// # use keyward_seal::{KdfPolicy, KeyWrapper, SealError, ServiceUnlock, Slot};
+    /// # async fn example(kms: &dyn KeyWrapper, stored: &[u8]) -> Result<(), SealError> {
+    /// let slot = Slot::decode(stored)?;
+    /// let unlock = ServiceUnlock::unwrap(kms, &[7; 16], &slot).await?.into();
+    /// let root = slot.open(&[7; 16], &unlock, &KdfPolicy::default())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn unwrap(wrapper: &dyn KeyWrapper, store_id: &[u8; 16], slot: &Slot) -> Result<Self, SealError> {
+        let service = wrapper.service();
+        let Some((found, wrapping)) = slot.wrapping() else {
+            return Err(SealError::WrongUnlock { needed: slot.kind(), given: SlotKind::Wrapped });
+        };
+        if found != service {
+            return Err(SealError::OtherService { given: service });
+        }
+        let failed = |problem| SealError::Service { service, problem };
+        let key = wrapper.unwrap(store_id, wrapping).await.map_err(failed)?;
+        Ok(Self { store: *store_id, service, wrapping: wrapping.clone(), key })
+    }
+
+    pub(crate) fn wrapping(&self) -> (&'static str, &Wrapping) {
+        (self.service, &self.wrapping)
+    }
+
+    /// The key, if it is for this store.
+    pub(crate) fn key_for(&self, store_id: &[u8; 16]) -> Option<&Secret32> {
+        (self.store == *store_id).then(|| self.key.secret())
     }
 }
 
@@ -118,6 +213,8 @@ pub enum SlotKind {
     Passphrase,
     /// Opens with a key file and a passphrase together.
     KeyFileAndPassphrase,
+    /// Opens with a key that a service has to unwrap.
+    Wrapped,
 }
 
 impl SlotKind {
@@ -132,6 +229,7 @@ impl fmt::Display for SlotKind {
             Self::KeyFile => "a key file",
             Self::Passphrase => "a passphrase",
             Self::KeyFileAndPassphrase => "a key file and a passphrase",
+            Self::Wrapped => "a key service",
         })
     }
 }

@@ -62,6 +62,8 @@ def main():
     print("CONTEXT", (field(0, b"golden/v1") + field(1, store) + field(2, b"stripe") + number).hex())
     print("FILE_SLOT", slot(root, store, b"KWSL\1\1", 1, file_key, salt).hex())
     print("PASSPHRASE_SLOT", slot(root, store, b"KWSL\1\2" + kdf, 2, stretched, salt).hex())
+    wrapped = b"KWSL\1\4\3kms\7key/one" + (4).to_bytes(2, "big") + b"blob"
+    print("WRAPPED_SLOT", slot(root, store, wrapped, 4, file_key, salt).hex())
     print("BOTH_SLOT", slot(root, store, b"KWSL\1\3" + kdf, 3, stretched + file_key, salt).hex())
 
 

@@ -3,7 +3,10 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use keyward_seal::{ContextBuilder, InventoryKey, KdfPolicy, KeyFile, Passphrase, RootKey, Slot, Unlock, open};
+use keyward_seal::{
+    ContextBuilder, InventoryKey, KdfPolicy, KeyFile, KeyWrapper, Passphrase, RootKey, ServiceUnlock, Slot, Unlock,
+    WrapError, WrapKey, Wrapping, async_trait, open,
+};
 
 #[test]
 fn envelopes_and_derived_keys() {
@@ -38,6 +41,30 @@ fn slots() {
     opens(FILE_SLOT, &KeyFile::at(&path).into());
     opens(PASSPHRASE_SLOT, &passphrase().into());
     opens(BOTH_SLOT, &both);
+
+    let slot = Slot::decode(&bytes(WRAPPED_SLOT)).unwrap();
+    let unlock = futures_lite::future::block_on(ServiceUnlock::unwrap(&Told, &STORE, &slot)).unwrap();
+    opens(WRAPPED_SLOT, &unlock.into());
+}
+
+/// A service that unwraps one blob, for one store, to a known key.
+#[derive(Debug)]
+struct Told;
+
+#[async_trait]
+impl KeyWrapper for Told {
+    fn service(&self) -> &'static str {
+        "kms"
+    }
+
+    async fn wrap(&self, _: &[u8; 16], _: &WrapKey) -> Result<Wrapping, WrapError> {
+        Err(WrapError::Denied)
+    }
+
+    async fn unwrap(&self, store: &[u8; 16], wrapping: &Wrapping) -> Result<WrapKey, WrapError> {
+        assert_eq!((*store, wrapping.key_name(), wrapping.blob()), (STORE, "key/one", &b"blob"[..]));
+        WrapKey::from_bytes(&std::array::from_fn::<u8, 32, _>(|at| 32 + at as u8))
+    }
 }
 
 #[track_caller]
@@ -74,6 +101,10 @@ const PASSPHRASE_SLOT: &str = "\
     0909090909090909090909090909b4db0c3de538100f380acf9adb3efc5642e41ecb9acbf900a682fd23a7528d\
     c38458895b7837e933c9a5c42ad85551a1d2e9612ee971946c32270fe8a1277e903dfda31c8fe8a074503bbbc2\
     2e7e0687";
+const WRAPPED_SLOT: &str = "\
+    4b57534c0104036b6d73076b65792f6f6e650004626c6f62090909090909090909090909090909090909090909\
+    09090979c5e0a31a7ca822c1c82adcc21fb8b8c791dfe01cce00ac616aa05c4cb006e6a496acb68d6413554e00\
+    995e8bdecaac130bb3610e3e4d7dc1e8af4fbe86fb5477042532d34fe9aa6d4b64dc50b1d99e";
 const BOTH_SLOT: &str = "\
     4b57534c01030100004c0000000002000000030505050505050505050505050505050509090909090909090909\
     090909090909090909090909090937fad216a153949556cd15382c26c54460cd495e2e3adddd93051c7e282f56\

@@ -11,6 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::connect::connect_to;
 use super::header::Header;
+use super::keys::StoreId;
 use super::place::Place;
 use super::rows::{Reading, Seen, Writing};
 use super::{open, schema, state};
@@ -18,18 +19,14 @@ use crate::config::FileBuilder;
 use crate::error::{Fault, FileError};
 use crate::wire::State;
 
-/// Creates a store at `path`. Anything that is there already is left alone.
-pub(super) fn create(path: &Path, settings: &FileBuilder, unlock: &Unlock) -> Result<(), FileError> {
-    let place = Place::of(path)?;
-    let exists = || FileError::Exists { path: place.shown.clone() };
-    if place.is_taken() {
-        return Err(exists());
-    }
+/// Creates a store with this id at `path`. Anything that is there already is left alone.
+pub(super) fn create(path: &Path, settings: &FileBuilder, store: &StoreId, unlock: &Unlock) -> Result<(), FileError> {
+    let place = vacant(path)?;
     let refuse = |fault| FileError::from_fault(&place.shown, fault);
     let failed = |error: io::Error| FileError::io(&place.shown, &error);
 
     // The unlock first: it is what fails most often, and nothing has been written yet.
-    let prepared = Prepared::new(settings, unlock).map_err(|error| refuse(Fault::Seal(error)))?;
+    let prepared = Prepared::new(settings, store, unlock).map_err(|error| refuse(Fault::Seal(error)))?;
     // A temporary file has mode 0600 from the start, and is deleted on every way out but the last.
     let new = tempfile::Builder::new().prefix(".keyward-new-").tempfile_in(&place.directory).map_err(failed)?;
     let new = new.into_temp_path();
@@ -37,10 +34,16 @@ pub(super) fn create(path: &Path, settings: &FileBuilder, unlock: &Unlock) -> Re
     // No connection is left, and this path is no store to anyone yet: it may be opened.
     File::open(&new).and_then(|file| file.sync_all()).map_err(failed)?;
     new.persist_noclobber(&place.path).map_err(|refused| match refused.error.kind() {
-        io::ErrorKind::AlreadyExists => exists(),
+        io::ErrorKind::AlreadyExists => FileError::Exists { path: place.shown.clone() },
         _ => failed(refused.error),
     })?;
     File::open(&place.directory).and_then(|directory| directory.sync_all()).map_err(failed)
+}
+
+/// A place where a store can be created.
+pub(super) fn vacant(path: &Path) -> Result<Place, FileError> {
+    let place = Place::of(path)?;
+    if place.is_taken() { Err(FileError::Exists { path: place.shown }) } else { Ok(place) }
 }
 
 /// Everything of a new store that does not need a file.
@@ -50,11 +53,9 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(settings: &FileBuilder, unlock: &Unlock) -> Result<Self, SealError> {
-        let mut store = [0; 16];
-        getrandom::fill(&mut store).map_err(|_| SealError::NoRandomness)?;
+    fn new(settings: &FileBuilder, store: &StoreId, unlock: &Unlock) -> Result<Self, SealError> {
         let root = RootKey::generate()?;
-        let header = Header::new(&store, &root, unlock, &settings.kdf)?;
+        let header = Header::new(store, &root, unlock, &settings.kdf)?;
         Ok(Self { header, root })
     }
 

@@ -10,7 +10,14 @@ use crate::error::Fault;
 use crate::wire::FORMAT;
 
 /// The id of a store: random, in the clear, bound into everything.
-pub(super) type StoreId = [u8; 16];
+pub(crate) type StoreId = [u8; 16];
+
+/// The id of a new store.
+pub(crate) fn new_id() -> Result<StoreId, SealError> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|_| SealError::NoRandomness)?;
+    Ok(id)
+}
 
 /// The keys of an open store, all derived from its root key or wrapped under one that is.
 #[derive(Debug)]

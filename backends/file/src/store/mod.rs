@@ -16,6 +16,7 @@ mod schema;
 mod state;
 mod thread;
 mod verify;
+mod wrapped;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -27,8 +28,10 @@ use keyward_seal::RootKey;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub(crate) use self::index::Position;
+pub(crate) use self::keys::new_id;
 pub(crate) use self::material::Refused;
 pub(crate) use self::thread::{Entrance, Handle};
+pub(crate) use self::wrapped::{unwrapped_for, wrapped_for};
 pub(crate) use crate::wire::Shown;
 
 use self::index::Index;
@@ -98,7 +101,7 @@ mod tests {
         let path = directory.path().join("keys.keyward");
         let unlock = Unlock::from(KeyFile::create(directory.path().join("unlock.key")).unwrap());
         let settings = FileBuilder::default();
-        create::create(&path, &settings, &unlock).unwrap();
+        create::create(&path, &settings, &[7; 16], &unlock).unwrap();
         let older = fs::read(&path).unwrap();
 
         let mut store = Store::open(&path, settings, &unlock).unwrap();

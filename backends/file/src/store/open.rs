@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use keyward_core::{Actor, AuditAction, AuditEvent, Context, Reason};
-use keyward_seal::{RootKey, Unlock};
+use keyward_seal::{RootKey, Slot, Unlock};
+use rusqlite::Connection;
 
 use super::connect::{bound, connect, connect_to, keep_log_on_close};
 use super::header::Header;
 use super::index::Index;
+use super::keys::StoreId;
 use super::place::Place;
 use super::{Store, audit, schema};
 use crate::config::{Audit, FileBuilder};
@@ -19,15 +21,8 @@ use crate::info::{SlotInfo, StoreInfo};
 impl Store {
     /// Opens the store at `path` with `unlock`.
     pub(super) fn open(path: &Path, settings: FileBuilder, unlock: &Unlock) -> Result<Self, FileError> {
-        let place = Place::of(path)?;
-        place.check()?;
-        let conn = connect(&place, &settings)?;
-        schema::check(&conn, &place.shown)?;
-        if place.ends_within_a_page() {
-            return Err(FileError::Damaged { path: place.shown, what: "it was cut off" });
-        }
+        let (place, conn, header) = reach(path, &settings)?;
         let refuse = |fault| FileError::from_fault(&place.shown, fault);
-        let header = Header::read(&conn).map_err(refuse)?;
         let (root, keys) = header.unlock(unlock, &settings.kdf).map_err(refuse)?;
         let root = Arc::new(root);
 
@@ -78,7 +73,7 @@ impl Store {
             format: StoreInfo::FORMAT,
             store_id: format!("{:032x}", u128::from_be_bytes(self.keys.store)),
             journal_mode: "write-ahead log, every commit synced",
-            slots: slots.iter().map(|slot| SlotInfo::new(slot.kind(), slot.kdf())).collect(),
+            slots: slots.iter().map(SlotInfo::of).collect(),
             epoch: self.keys.primary,
             records,
             keys_with_material,
@@ -88,6 +83,27 @@ impl Store {
             freshness: StoreInfo::FRESHNESS,
         })
     }
+}
+
+/// The id and the unlock slots of the store at `path`, not authenticated yet: for whoever has to ask a service before
+/// the store can be opened.
+pub(super) fn slots(path: &Path, settings: &FileBuilder) -> Result<(StoreId, Vec<Slot>), FileError> {
+    let (place, _conn, header) = reach(path, settings)?;
+    let refuse = |fault| FileError::from_fault(&place.shown, fault);
+    Ok((header.store().map_err(refuse)?, header.slots().map_err(refuse)?))
+}
+
+/// Everything before the unlock.
+fn reach(path: &Path, settings: &FileBuilder) -> Result<(Place, Connection, Header), FileError> {
+    let place = Place::of(path)?;
+    place.check()?;
+    let conn = connect(&place, settings)?;
+    schema::check(&conn, &place.shown)?;
+    if place.ends_within_a_page() {
+        return Err(FileError::Damaged { path: place.shown, what: "it was cut off" });
+    }
+    let header = Header::read(&conn).map_err(|fault| FileError::from_fault(&place.shown, fault))?;
+    Ok((place, conn, header))
 }
 
 /// An event of this library's own, by whoever opens the store.

@@ -12,6 +12,7 @@ use futures_lite::future::or;
 use keyward_core::{Clock, Context, Error, ErrorKind, Operation, Result, SystemClock};
 use keyward_seal::{InventoryKey, RootKey, Unlock};
 
+use super::keys::StoreId;
 use super::{Store, create};
 use crate::config::FileBuilder;
 use crate::error::{Fault, FileError, NAME};
@@ -24,7 +25,8 @@ type Job = Box<dyn FnOnce(&mut Store) + Send>;
 /// Which door a store is entered by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Entrance {
-    Create,
+    /// A new store with this id.
+    Create(StoreId),
     Open,
 }
 
@@ -55,7 +57,7 @@ impl Handle {
         let shown = path.clone();
         let body = move || {
             let entered = match entrance {
-                Entrance::Create => create::create(&path, &settings, &unlock),
+                Entrance::Create(id) => create::create(&path, &settings, &id, &unlock),
                 Entrance::Open => Ok(()),
             };
             match entered.and_then(|()| Store::open(&path, settings, &unlock)) {

@@ -6,6 +6,7 @@ use crate::error::{SealError, SlotProblem};
 use crate::kdf::{self, KdfParams, KdfPolicy};
 use crate::key::{RootKey, SealKey};
 use crate::secret;
+use crate::slot::wrapped::{self, Wrapped};
 use crate::unlock::{SlotKind, Unlock};
 
 /// Everything in front of the sealed key. All of it is part of the context of the envelope.
@@ -14,6 +15,8 @@ pub(super) struct Header {
     pub(super) kind: SlotKind,
     /// Present exactly if the kind needs a passphrase.
     stretch: Option<Stretch>,
+    /// Present exactly if the kind needs a service.
+    pub(super) wrapped: Option<Wrapped>,
 }
 
 #[derive(Clone, Eq, PartialEq)]
@@ -23,13 +26,11 @@ struct Stretch {
 }
 
 impl Header {
-    pub(super) fn new(kind: SlotKind, policy: &KdfPolicy) -> Result<Self, SealError> {
-        if !kind.needs_passphrase() {
-            return Ok(Self { kind, stretch: None });
-        }
-        let mut salt = [0; kdf::SALT];
-        secret::fill_random(&mut salt)?;
-        Ok(Self { kind, stretch: Some(Stretch { params: policy.params(), salt }) })
+    pub(super) fn new(unlock: &Unlock, policy: &KdfPolicy) -> Result<Self, SealError> {
+        let kind = unlock.kind();
+        let stretch = if kind.needs_passphrase() { Some(Stretch::new(policy)?) } else { None };
+        let wrapped = unlock.service().map(Wrapped::by).transpose()?;
+        Ok(Self { kind, stretch, wrapped })
     }
 
     pub(super) fn params(&self) -> Option<KdfParams> {
@@ -53,7 +54,8 @@ impl Header {
         Ok(RootKey::from_seal_key(root))
     }
 
-    /// The key that seals the root key: from the stretched passphrase, then the key file, whichever there are.
+    /// The key that seals the root key: from the stretched passphrase, then the key file, whichever there are, or from
+    /// the key a service unwrapped.
     fn kek(&self, store_id: &[u8; 16], unlock: &Unlock) -> Result<SealKey, SealError> {
         let (needed, given) = (self.kind, unlock.kind());
         if needed != given {
@@ -65,9 +67,11 @@ impl Header {
             (Some(stretch), Some(passphrase)) => Some(kdf::stretch(passphrase, &stretch.salt, stretch.params)?),
             _ => None,
         };
+        let unwrapped = unlock.service().map(|service| service.key_for(store_id).ok_or(SealError::UnlockRejected));
         let mut material = Vec::with_capacity(2);
         material.extend(stretched.as_ref());
         material.extend(file_key.as_ref().map(|key| key.secret()));
+        material.extend(unwrapped.transpose()?);
         Ok(SealKey::from_secret(secret::extract(store_id, &material, "kek", &[code(self.kind)])))
     }
 
@@ -86,6 +90,9 @@ impl Header {
             }
             bytes.extend_from_slice(salt);
         }
+        if let Some(wrapped) = &self.wrapped {
+            wrapped.encode_to(&mut bytes);
+        }
         bytes
     }
 
@@ -100,11 +107,18 @@ impl Header {
         let [found] = reader.take()?;
         let kind = kind(found).ok_or(SlotProblem::UnknownKind { found })?;
         let stretch = if kind.needs_passphrase() { Some(Stretch::decode(reader)?) } else { None };
-        Ok(Self { kind, stretch })
+        let wrapped = if kind == SlotKind::Wrapped { Some(Wrapped::decode(reader)?) } else { None };
+        Ok(Self { kind, stretch, wrapped })
     }
 }
 
 impl Stretch {
+    fn new(policy: &KdfPolicy) -> Result<Self, SealError> {
+        let mut salt = [0; kdf::SALT];
+        secret::fill_random(&mut salt)?;
+        Ok(Self { params: policy.params(), salt })
+    }
+
     fn decode(reader: &mut Reader<'_>) -> Result<Self, SealError> {
         let [found] = reader.take()?;
         if found != ARGON2ID {
@@ -140,6 +154,15 @@ impl<'a> Reader<'a> {
         Ok(*field)
     }
 
+    /// Takes so many bytes.
+    pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], SlotProblem> {
+        let needed = self.at + count;
+        let truncated = SlotProblem::Truncated { needed, found: self.all.len() };
+        let field = self.all.get(self.at..needed).ok_or(truncated)?;
+        self.at = needed;
+        Ok(field)
+    }
+
     fn number(&mut self) -> Result<u32, SlotProblem> {
         self.take().map(u32::from_be_bytes)
     }
@@ -150,6 +173,7 @@ const fn code(kind: SlotKind) -> u8 {
         SlotKind::KeyFile => 1,
         SlotKind::Passphrase => 2,
         SlotKind::KeyFileAndPassphrase => 3,
+        SlotKind::Wrapped => 4,
     }
 }
 
@@ -158,6 +182,7 @@ const fn kind(code: u8) -> Option<SlotKind> {
         1 => Some(SlotKind::KeyFile),
         2 => Some(SlotKind::Passphrase),
         3 => Some(SlotKind::KeyFileAndPassphrase),
+        4 => Some(SlotKind::Wrapped),
         _ => None,
     }
 }
@@ -167,5 +192,7 @@ const VERSION: u8 = 1;
 const ARGON2ID: u8 = 1;
 /// Function, three numbers, salt.
 const STRETCH: usize = 1 + 3 * 4 + kdf::SALT;
-pub(super) const MAX_LEN: usize = MAGIC.len() + 2 + STRETCH;
+/// A wrapped key is longer than the parameters of a passphrase, and no slot has both.
+pub(super) const MAX_LEN: usize = MAGIC.len() + 2 + wrapped::MAX_LEN;
+const _: () = assert!(wrapped::MAX_LEN > STRETCH);
 pub(super) const SEALED: usize = 32 + OVERHEAD;

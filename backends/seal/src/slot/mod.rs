@@ -6,12 +6,14 @@ use crate::error::{SealError, SlotProblem};
 use crate::kdf::{KdfParams, KdfPolicy};
 use crate::key::RootKey;
 use crate::unlock::{SlotKind, Unlock};
+use crate::wrapper::Wrapping;
 
 mod header;
+mod wrapped;
 
 use header::{Header, Reader, SEALED};
 
-/// One way into a store: its [`RootKey`], sealed under a key file, a passphrase, or both.
+/// One way into a store: its [`RootKey`], sealed under a key file, a passphrase, both, or a key that a service unwraps.
 ///
 /// A slot belongs to one store and to one set of key derivation parameters: neither can be changed without the
 /// slot being rejected. It is safe to store and to print.
@@ -44,7 +46,7 @@ impl Slot {
     /// # Ok::<(), SealError>(())
     /// ```
     pub fn create(store_id: &[u8; 16], root: &RootKey, unlock: &Unlock, policy: &KdfPolicy) -> Result<Self, SealError> {
-        let header = Header::new(unlock.kind(), policy)?;
+        let header = Header::new(unlock, policy)?;
         let sealed = header.seal(store_id, root, unlock)?;
         Ok(Self { header, sealed })
     }
@@ -55,7 +57,7 @@ impl Slot {
     /// - [`SealError::WrongUnlock`] when the slot needs another kind of unlock.
     /// - [`SealError::KdfRefused`] when `policy` does not allow the memory this slot asks for.
     /// - [`SealError::KeyFile`] when the key file cannot be used.
-    /// - [`SealError::UnlockRejected`] for the wrong passphrase, key file or store, and for a damaged slot.
+    /// - [`SealError::UnlockRejected`] for the wrong passphrase, key file, service or store, and for a damaged slot.
     /// - [`SealError::KdfMemory`].
     ///
     /// ```
@@ -118,7 +120,14 @@ impl Slot {
         self.header.params()
     }
 
-    /// The slot as bytes: 110 of them without a passphrase, 139 with one.
+    /// The service that wraps the key of this slot, and what it answered; none if no service is involved.
+    #[must_use]
+    pub fn wrapping(&self) -> Option<(&str, &Wrapping)> {
+        self.header.wrapped.as_ref().map(|wrapped| (wrapped.service(), wrapped.wrapping()))
+    }
+
+    /// The slot as bytes: 110 of them with a key file, 139 with a passphrase, at most
+    /// [`MAX_ENCODED_LEN`](Self::MAX_ENCODED_LEN) with a service.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = self.header.encode();
@@ -150,6 +159,8 @@ impl Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot").field("kind", &self.kind()).field("kdf", &self.kdf()).finish_non_exhaustive()
+        let mut slot = f.debug_struct("Slot");
+        slot.field("kind", &self.kind()).field("kdf", &self.kdf());
+        slot.field("wrapping", &self.wrapping()).finish_non_exhaustive()
     }
 }

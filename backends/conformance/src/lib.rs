@@ -6,6 +6,8 @@ pub mod canary;
 pub mod cases;
 mod fixture;
 mod rules;
+#[cfg(feature = "servers")]
+pub mod servers;
 pub mod strict;
 mod subject;
 mod suite;

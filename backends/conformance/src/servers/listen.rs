@@ -81,8 +81,7 @@ where
             sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let answer = answer.clone();
-        let service = service_fn(move |request| answer(request));
+        let service = service_fn(answer.clone());
         tasks.spawn(async move {
             let _ = stream.set_nodelay(true);
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

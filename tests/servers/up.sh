@@ -171,6 +171,7 @@ export VAULT_ADDR='$(cat "$state/bao.url")'
 export VAULT_TOKEN='$token'
 export KEYWARD_TEST_BAO='$1'
 export KEYWARD_TEST_PYTHON='$py'
+export PYTHONDONTWRITEBYTECODE='1'
 EOF
   mv "$state/env.new" "$state/env"
   cat "$state/env"

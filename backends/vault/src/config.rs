@@ -4,14 +4,18 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use keyward_core::{Context, ErrorKind, Operation, Result, SecretValue};
+use keyward_core::{Context, ErrorKind, Operation, Result, SecretValue, VaultPathText};
 use keyward_remote::Retry;
 use reqwest::Certificate;
 use url::Url;
 
 use crate::auth::Auth;
+use crate::backend::VaultBackend;
 use crate::client::{Client, Http, Reach, Session, is_loopback};
 use crate::error::fault;
+use crate::kv::Kv;
+use crate::names::Names;
+use crate::preflight::preflight;
 
 /// A server one is logged in to: shared by the store, the issuers and the wrapper of unlock keys.
 ///
@@ -199,6 +203,69 @@ impl fmt::Debug for ConnectionBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The address stays out until it is known to hold no password.
         f.debug_struct("ConnectionBuilder").field("auth", &self.auth).field("namespace", &self.namespace).finish()
+    }
+}
+
+/// Settings of a store, and the way into it.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct VaultBuilder {
+    connection: Connection,
+    mount: String,
+    prefix: String,
+    at_once: usize,
+}
+
+impl VaultBuilder {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self { connection, mount: "secret".to_owned(), prefix: "keyward".to_owned(), at_once: 32 }
+    }
+
+    /// The KV version 2 mount; `secret` unless said otherwise.
+    pub fn mount(mut self, mount: &str) -> Self {
+        self.mount = mount.trim_matches('/').to_owned();
+        self
+    }
+
+    /// The folder in the mount under which everything of this store lies; `keyward` unless said otherwise.
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        self.prefix = prefix.trim_matches('/').to_owned();
+        self
+    }
+
+    /// How many requests of one call may be under way at once; 32 unless said otherwise.
+    pub fn concurrency(mut self, at_once: usize) -> Self {
+        self.at_once = at_once.max(1);
+        self
+    }
+
+    /// Looks at the mount and opens the store. Writes nothing.
+    ///
+    /// A role that may not look at the configuration of the mount can open it all the same; each write then still
+    /// checks that the server will not delete it by itself.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that cannot stand in a path and for a mount that deletes versions by itself;
+    /// `Unsupported` for a mount that is not KV version 2; `NotFound` when there is no such mount; `Denied`,
+    /// `Sealed`, `Throttled`, `Unavailable`.
+    ///
+    /// ```no_run
+    /// # async fn doc(connection: keyward_vault::Connection) -> Result<(), Box<dyn std::error::Error>> {
+    /// use keyward_core::Context;
+    /// use keyward_vault::VaultBackend;
+    /// let cx = Context::new("billing-api", "start")?;
+    /// let store = VaultBackend::builder(connection).mount("team-secrets").prefix("keyward").open(&cx).await?;
+    /// # let _ = store;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn open(self, cx: &Context) -> Result<VaultBackend> {
+        let unfit = |_| invalid("mount or prefix cannot stand in a path");
+        let mount: VaultPathText = self.mount.parse().map_err(unfit)?;
+        let prefix: VaultPathText = self.prefix.parse().map_err(unfit)?;
+        let kv = Kv::new(self.connection.client().clone(), mount.as_str().to_owned());
+        preflight(&kv, cx, Operation::Open).await?;
+        Ok(VaultBackend::over(kv, Names::below(prefix), self.at_once))
     }
 }
 

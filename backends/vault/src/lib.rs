@@ -2,9 +2,18 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod backend;
 mod client;
 mod config;
 mod error;
+mod kv;
+mod list;
+mod material;
+mod names;
+mod pointer;
+mod preflight;
+mod records;
 
 pub use auth::{Auth, Jwt};
-pub use config::{Connection, ConnectionBuilder};
+pub use backend::VaultBackend;
+pub use config::{Connection, ConnectionBuilder, VaultBuilder};

@@ -97,6 +97,11 @@ impl Json {
         self.0.get(name).unwrap_or(&Value::Null)
     }
 
+    /// All members.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
+    }
+
     /// Takes an object out of the `data` member.
     pub(crate) fn take_data(&mut self, operation: Operation) -> Result<Self> {
         self.take("data").ok_or_else(|| not_vault(operation, false))

@@ -1,0 +1,146 @@
+//! What native readers are shown: the latest version of the key's path.
+
+use futures_util::future::try_join;
+use keyward_core::{
+    Context, ErrorKind, KeyId, Material, Operation, Pointer, PointerToken, PublicationId, Publish, Result, Shape,
+    Shows, Target, VersionId,
+};
+use keyward_remote::NativeMap;
+
+use crate::backend::VaultBackend;
+use crate::error::fault;
+use crate::kv::{Found, Put, Written};
+
+/// How many versions of what was shown the server keeps.
+const KEEP: u32 = 8;
+/// Our fields beside the material.
+const VERSION: &str = "keyward_version";
+const PUBLICATION: &str = "keyward_publication";
+/// The number under which we wrote: another number means that someone copied or changed our write.
+const NUMBER: &str = "keyward_number";
+/// What a retired key shows until it is destroyed.
+pub(crate) const RETIRED: &str = "keyward_retired";
+
+/// What lies at the path of a key.
+pub(crate) struct Shown {
+    pub(crate) pointer: Pointer,
+    /// The number of the latest version, 0 for none.
+    pub(crate) number: u64,
+    map: Option<NativeMap>,
+}
+
+impl VaultBackend {
+    pub(crate) async fn shown(&self, cx: &Context, operation: Operation, key: &KeyId) -> Result<Shown> {
+        Ok(Shown::of(self.kv().get(cx, operation, &self.names().shown(key), None).await?))
+    }
+
+    pub(crate) async fn publish_derived(
+        &self,
+        cx: &Context,
+        key: &Target,
+        version: VersionId,
+        publication: PublicationId,
+        expect: &PointerToken,
+    ) -> Result<Publish> {
+        let operation = Operation::Publish;
+        let pending = async { self.staged(cx, operation, key, version).await };
+        let (shown, staged) = try_join(self.shown(cx, operation, &key.id), pending).await?;
+        if shown.pointer.shows == (Shows::Ours { publication, version }) {
+            return Ok(Publish::AlreadyThere(shown.pointer.token));
+        }
+        if shown.pointer.token != *expect {
+            return Ok(Publish::Conflict(shown.pointer));
+        }
+        let staged = staged.ok_or_else(|| fault(ErrorKind::NotFound, operation, "the version has no material"))?;
+        let path = self.names().shown(&key.id);
+        if shown.number == 0 {
+            self.kv().configure(cx, operation, &path, KEEP).await?;
+        }
+        let body = native(&staged, version, publication, shown.number + 1).to_json();
+        drop(staged);
+        let unclear = match self.kv().put(cx, operation, &path, &body, shown.number).await? {
+            Put::Written(written) => return Ok(Publish::Moved(token(&written))),
+            Put::Refused => None,
+            Put::Unclear(error) => Some(error),
+        };
+        let there = match (self.shown(cx, operation, &key.id).await, unclear.clone()) {
+            (Ok(there), _) => there.pointer,
+            (Err(_), Some(unclear)) => return Err(unclear),
+            (Err(error), None) => return Err(error),
+        };
+        if there.shows == (Shows::Ours { publication, version }) {
+            // Only this call or an earlier attempt of it can have written that since we looked.
+            return Ok(Publish::Moved(there.token));
+        }
+        match unclear {
+            _ if there.token != *expect => Ok(Publish::Conflict(there)),
+            Some(unclear) => Err(unclear),
+            None => {
+                Err(fault(ErrorKind::Invalid, operation, "the server refused the material, although nothing moved"))
+            }
+        }
+    }
+}
+
+impl Shown {
+    fn of(found: Found) -> Self {
+        match found {
+            Found::Nothing => Self { pointer: pointer("0".to_owned(), Shows::Nothing), number: 0, map: None },
+            // Destroyed: by a retire, which left nothing to show. Deleted: someone took the key from its readers.
+            Found::Gone(written) => {
+                let (end, shows) =
+                    if written.destroyed { ("destroyed", Shows::Nothing) } else { ("deleted", Shows::Foreign) };
+                let mark = format!("{}:{end}", written.mark());
+                Self { pointer: pointer(mark, shows), number: written.number, map: None }
+            }
+            Found::Here(data, written) => {
+                let map = data.into_native();
+                let shows = shows(&map, &written);
+                Self { pointer: pointer(written.mark(), shows), number: written.number, map: Some(map) }
+            }
+        }
+    }
+
+    /// The material, when it is one of our publications.
+    pub(crate) fn material(&self, shape: &Shape, operation: Operation) -> Result<Material> {
+        let odd = || fault(ErrorKind::Tampered, operation, "what is published does not have the shape of the key");
+        self.map.as_ref().ok_or_else(odd)?.material(shape).map_err(|_| odd())
+    }
+
+    /// The version a write of ours was about, whoever wrote what later.
+    pub(crate) fn version(&self) -> Option<VersionId> {
+        self.map.as_ref()?.text(VERSION)?.parse().ok()
+    }
+}
+
+pub(crate) fn of_found(found: Found) -> Shown {
+    Shown::of(found)
+}
+
+fn shows(map: &NativeMap, written: &Written) -> Shows {
+    if map.text(RETIRED).is_some() {
+        return Shows::Nothing;
+    }
+    let ours = || {
+        let publication = map.text(PUBLICATION)?.parse().ok()?;
+        let version = map.text(VERSION)?.parse().ok()?;
+        (map.text(NUMBER)? == written.number.to_string()).then_some(Shows::Ours { publication, version })
+    };
+    ours().unwrap_or(Shows::Foreign)
+}
+
+fn native(material: &Material, version: VersionId, publication: PublicationId, number: u64) -> NativeMap {
+    let mut map = NativeMap::of(material);
+    map.set(VERSION, &version.to_string());
+    map.set(PUBLICATION, &publication.to_string());
+    map.set(NUMBER, &number.to_string());
+    map
+}
+
+fn pointer(token: String, shows: Shows) -> Pointer {
+    Pointer { token: PointerToken::new(token), shows }
+}
+
+fn token(written: &Written) -> PointerToken {
+    PointerToken::new(written.mark())
+}

@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::pin::pin;
 
+use async_compat::Compat;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use futures_util::future::{Either, select};
@@ -40,13 +41,14 @@ impl<'a> Call<'a> {
         Self { writes: true, retry: Retry::NEVER, ..self }
     }
 
+    /// The same without repeating: for what may be left out.
+    pub(crate) fn hurried(self) -> Self {
+        Self { retry: Retry::NEVER, ..self }
+    }
+
     /// Names the key in errors.
     pub(crate) fn about(self, key: &'a KeyId) -> Self {
         Self { key: Some(key), ..self }
-    }
-
-    pub(crate) fn cx(&self) -> &'a Context {
-        self.cx
     }
 
     /// A fault of this operation.
@@ -95,7 +97,7 @@ impl<'a> Call<'a> {
         let Some(call) = begun else {
             return Err(self.fault(Class::Away).with_detail("the deadline has passed"));
         };
-        let answer = match select(pin!(call), pin!(SystemClock.sleep(self.cx.remaining()))).await {
+        let answer = match select(pin!(Compat::new(call)), pin!(SystemClock.sleep(self.cx.remaining()))).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => {
                 return Err(self.seen(self.fault(Class::Lost).with_detail("no answer before the deadline")));

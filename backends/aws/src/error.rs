@@ -20,6 +20,9 @@ pub enum AwsError {
     /// The SDK would print values.
     #[error("LOG_SENSITIVE_BODIES is set, so the AWS SDK would log secret values; unset it")]
     BodiesLogged,
+    /// No credentials could be had.
+    #[error("no AWS credentials could be had; set a credentials provider in the SdkConfig, and check that it answers")]
+    Credentials,
     /// Values would travel in the clear.
     #[error("the endpoint is neither https nor on this machine (http to a loopback address); correct it")]
     Endpoint,
@@ -36,6 +39,9 @@ pub enum AwsError {
     /// No region is configured.
     #[error("no AWS region is configured; set AWS_REGION, or a region in the SdkConfig")]
     Region,
+    /// An IAM user name is not acceptable, or two keys would share a user.
+    #[error("an IAM user name is not 1 to 64 letters, digits and '_+=,.@-', or is given to two keys; correct it")]
+    User,
 }
 
 /// What a caller decides on.
@@ -148,6 +154,15 @@ impl Fault {
             _ => Class::Lost,
         };
         Self { class, code: None, error }
+    }
+
+    pub(crate) fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The same for another item of the same batch.
+    pub(crate) fn again_for(&self) -> Self {
+        Self { class: self.class, code: self.code, error: self.error.clone() }
     }
 
     pub(crate) fn into_error(self) -> Error {

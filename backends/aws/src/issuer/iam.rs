@@ -1,0 +1,188 @@
+//! The issuer of IAM access keys.
+
+use async_trait::async_trait;
+use aws_types::SdkConfig;
+use keyward_core::{
+    Context, CreateError, Created, ErrorKind, Instructions, Issue, IssuerCapabilities, IssuerKey, IssuerRef,
+    IssuerState, IssuerStatus, KeyIssuer, KeyRecord, NewKey, Operation, Result, Revoke, Scope, Shape, VersionId,
+};
+
+use super::attribution::{attribute, named};
+use super::calls::Calls;
+use super::config::{IamBuilder, Users, capabilities};
+use super::{KEY_ID, SECRET};
+use crate::call::Call;
+use crate::error::{Class, Fault};
+
+/// Creates, switches off and deletes the access keys of IAM users, one user per key.
+///
+/// See [the module](crate::issuer) for the users, the permissions, and what AWS cannot tell.
+#[derive(Clone, Debug)]
+pub struct IamIssuer {
+    config: SdkConfig,
+    calls: Calls,
+    users: Users,
+    sole: bool,
+    capabilities: IssuerCapabilities,
+}
+
+impl IamIssuer {
+    /// Settings, from a ready configuration.
+    pub fn builder(config: &SdkConfig) -> IamBuilder {
+        IamBuilder::new(config)
+    }
+
+    pub(super) fn new(config: SdkConfig, calls: Calls, users: Users, sole: bool) -> Self {
+        Self { config, calls, users, sole, capabilities: capabilities(sole) }
+    }
+
+    /// The shape to register a key with: the fields `access_key_id` and `secret_access_key`.
+    #[must_use]
+    pub fn shape() -> Shape {
+        Shape::Fields([KEY_ID, SECRET].into_iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    pub(super) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    pub(super) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// The user a version was made for, else the one its key belongs to now.
+    pub(super) fn user_of(&self, call: Call<'_>, issue: Issue<'_>) -> Result<String> {
+        match &issue.version.issuer_state {
+            Some(user) => Ok(user.as_str().to_owned()),
+            None => self.user(call, issue.record),
+        }
+    }
+
+    fn user(&self, call: Call<'_>, record: &KeyRecord) -> Result<String> {
+        let user = self.users.of(record.id());
+        user.ok_or_else(|| call.error(ErrorKind::Invalid, "the key has no IAM user: the name would be too long; name one"))
+    }
+
+    async fn mint(&self, cx: &Context, new: Issue<'_>) -> Result<NewKey, CreateError> {
+        let not_created = CreateError::NotCreated;
+        let call = self.calls.call(cx, Operation::Create).about(new.record.id());
+        if *new.record.shape() != Self::shape() {
+            let detail = "the key is not registered with the fields access_key_id and secret_access_key";
+            return Err(not_created(call.error(ErrorKind::Invalid, detail)));
+        }
+        let user = self.user(call, new.record).map_err(not_created)?;
+        let state: IssuerState = user.parse().map_err(|_| {
+            not_created(call.error(ErrorKind::Invalid, "the name of the IAM user does not fit the record"))
+        })?;
+        if self.sole {
+            self.calls.check_mark(call, &user, new.record.id()).await.map_err(not_created)?;
+        }
+        match self.calls.create(call, &user).await {
+            Ok((id, material)) => Ok(NewKey::new(material).reference(id).state(state)),
+            Err(fault) if fault.class() == Class::Lost => Err(CreateError::Unknown(fault.into_error())),
+            Err(fault) if fault.class() == Class::Quota => {
+                Err(not_created(self.full(call, &user, new.record, fault).await.into_error()))
+            }
+            Err(fault) => Err(not_created(fault.into_error())),
+        }
+    }
+
+    /// Says what to do about a user with two access keys.
+    async fn full(&self, call: Call<'_>, user: &str, record: &KeyRecord, fault: Fault) -> Fault {
+        let known = match self.calls.list(call, user).await {
+            Ok(Some(listed)) => listed.iter().all(|key| named(record, key).is_some()),
+            _ => return fault.with_detail("the IAM user has two access keys, which is all it can have; remove one"),
+        };
+        fault.with_detail(match (known, self.sole) {
+            (true, _) => {
+                "the IAM user has two access keys, both of this key; the older must be revoked first: finish its run, or sweep"
+            }
+            (false, true) => {
+                "the IAM user has two access keys, one of them unknown to the record; sweep, which finds what was given up"
+            }
+            (false, false) => {
+                "the IAM user has two access keys, one of them unknown to the record; find out whose it is, then delete it by hand"
+            }
+        })
+    }
+
+    async fn switch(&self, cx: &Context, issue: Issue<'_>, on: bool) -> Result<()> {
+        let call = self.calls.call(cx, Operation::Switch).about(issue.record.id());
+        let Some(id) = &issue.version.issuer_ref else { return Err(call.error(ErrorKind::NotFound, UNNAMED)) };
+        let user = self.user_of(call, issue)?;
+        Ok(self.calls.switch(call, &user, id, on).await?)
+    }
+
+    async fn end(&self, call: Call<'_>, user: &str, id: &IssuerRef) -> Result<()> {
+        // Switched off first: that spreads as fast, and it can be all we may do. Whether it worked, deleting tells.
+        self.calls.switch(call, user, id, false).await.ok();
+        self.calls.delete(call, user, id).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl KeyIssuer for IamIssuer {
+    fn capabilities(&self) -> &IssuerCapabilities {
+        &self.capabilities
+    }
+
+    async fn create(&self, cx: &Context, new: Issue<'_>) -> Result<Created, CreateError> {
+        self.mint(cx, new).await.map(Created::Key)
+    }
+
+    async fn find(&self, cx: &Context, record: &KeyRecord, version: Option<VersionId>) -> Result<Vec<IssuerKey>> {
+        let call = self.calls.call(cx, Operation::Find).about(record.id());
+        if !self.sole {
+            let detail = "IAM access keys carry no label, and others may create some; see sole_creator";
+            return Err(call.error(ErrorKind::Unsupported, detail));
+        }
+        let user = self.user(call, record)?;
+        let Some(listed) = self.calls.list(call, &user).await? else { return Ok(Vec::new()) };
+        // Asked each time: whoever takes the tag away takes the word back.
+        self.calls.check_mark(call, &user, record.id()).await?;
+        let mut found = attribute(record, &listed);
+        found.retain(|key| version.is_none_or(|version| key.label == version));
+        Ok(found)
+    }
+
+    async fn status(&self, cx: &Context, issue: Issue<'_>) -> Result<IssuerStatus> {
+        let call = self.calls.call(cx, Operation::Status).about(issue.record.id());
+        let Some(id) = &issue.version.issuer_ref else { return Ok(IssuerStatus::CannotSay) };
+        let user = self.user_of(call, issue)?;
+        let listed = self.calls.list(call, &user).await?.unwrap_or_default();
+        Ok(match listed.iter().find(|key| key.id == *id) {
+            Some(key) if key.active => IssuerStatus::Live,
+            Some(_) => IssuerStatus::Suspended,
+            None => IssuerStatus::Absent,
+        })
+    }
+
+    /// Nothing: the policies of a user are no scope, and reading them would not make them one.
+    async fn scope(&self, _: &Context, _: Issue<'_>) -> Result<Option<Scope>> {
+        Ok(None)
+    }
+
+    async fn deactivate(&self, cx: &Context, issue: Issue<'_>) -> Result<()> {
+        self.switch(cx, issue, false).await
+    }
+
+    async fn activate(&self, cx: &Context, issue: Issue<'_>) -> Result<()> {
+        self.switch(cx, issue, true).await
+    }
+
+    async fn revoke(&self, cx: &Context, issue: Issue<'_>) -> Result<Revoke> {
+        let call = self.calls.call(cx, Operation::Revoke).about(issue.record.id());
+        let Some(id) = &issue.version.issuer_ref else {
+            let by_hand: Instructions =
+                ASK.parse().map_err(|_| call.error(ErrorKind::Invalid, "the instructions do not fit the record"))?;
+            return Ok(Revoke::AskHuman(by_hand));
+        };
+        let user = self.user_of(call, issue)?;
+        self.end(call, &user, id).await?;
+        Ok(Revoke::Accepted)
+    }
+}
+
+const UNNAMED: &str = "the record does not say which access key this is";
+const ASK: &str = "the record does not say which access key of the IAM user this is; find it in IAM, switch it off, delete it";

@@ -1,0 +1,124 @@
+//! What the backend does, on top of the calls.
+
+mod adopt;
+mod material;
+mod publish;
+mod read;
+mod records;
+mod tags;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use keyward_core::{Context, ErrorKind, Location, Operation, Pointer, PointerToken, Result, Shows, Target};
+use uuid::Uuid;
+
+use crate::call::Call;
+use crate::names::{self, Prefix};
+use crate::wire::{Description, Wire};
+
+pub(crate) use tags::Tags;
+
+/// How often a write is begun again when another writer came in between.
+const ROUNDS: usize = 4;
+
+/// A store of records and material in one inventory.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) wire: Wire,
+    pub(crate) prefix: Prefix,
+    pub(crate) region: Box<str>,
+    pub(crate) concurrency: usize,
+    pub(crate) tags: Option<Tags>,
+    pub(crate) absence: Absence,
+}
+
+/// A secret and the call about it.
+#[derive(Clone, Debug)]
+struct Place<'a> {
+    call: Call<'a>,
+    target: &'a Target,
+    secret: String,
+}
+
+impl Store {
+    /// Where a key lies.
+    fn place<'a>(&self, cx: &'a Context, operation: Operation, target: &'a Target) -> Result<Place<'a>> {
+        let call = self.wire.call_about(cx, operation, &target.id);
+        if cx.is_expired() {
+            return Err(call.error(ErrorKind::Unavailable, "the deadline has passed"));
+        }
+        let secret = match &target.location {
+            Location::Derived => self.prefix.material(&target.id),
+            Location::AwsSecret { name } => name.as_str().to_owned(),
+            _ => return Err(call.error(ErrorKind::Unsupported, "this location is not in AWS Secrets Manager")),
+        };
+        Ok(Place { call, target, secret })
+    }
+
+    /// The secret as it is; refused when it is about to go.
+    async fn described(&self, place: &Place<'_>) -> Result<Option<Description>> {
+        let found = self.wire.describe(place.call, &place.secret).await?;
+        match found {
+            Some(found) if found.goes_at.is_some() => {
+                Err(place.call.error(ErrorKind::PendingDeletion, "the secret is scheduled for deletion"))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Refuses what must not be written here.
+    fn check_writable(&self, place: &Place<'_>, found: &Description) -> Result<()> {
+        if found.rotated_natively {
+            let detail = "AWS rotates this secret itself; switch its rotation off first";
+            return Err(place.call.error(ErrorKind::Unsupported, detail));
+        }
+        if found.is_replica_in(&self.region) {
+            let detail = "this is a replica; rotate in the region of the primary secret";
+            return Err(place.call.error(ErrorKind::Unsupported, detail));
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn pointer(&self, cx: &Context, target: &Target) -> Result<Pointer> {
+        let place = self.place(cx, Operation::Pointer, target)?;
+        Ok(self.pointer_of(self.described(&place).await?.as_ref()))
+    }
+
+    fn pointer_of(&self, found: Option<&Description>) -> Pointer {
+        found.map_or_else(|| Pointer { token: self.absence.token(), shows: Shows::Nothing }, Description::pointer)
+    }
+
+    /// True when the pointer is where the caller saw it.
+    fn stands_at(&self, found: &Description, expect: &PointerToken) -> bool {
+        let pointer = found.pointer();
+        // Seen before there was a secret: good for its placeholder.
+        pointer.token == *expect || (names::is_placeholder(pointer.token.as_str()) && self.absence.is(expect))
+    }
+}
+
+/// Tokens of secrets that are not there yet.
+///
+/// Such a token is good for the first publication only, in the process that saw it, and only until
+/// that process retires a key: afterwards a secret may have come and gone in between.
+#[derive(Clone, Debug)]
+pub(crate) struct Absence(Arc<(Uuid, AtomicU64)>);
+
+impl Absence {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new((Uuid::now_v7(), AtomicU64::new(0))))
+    }
+
+    fn token(&self) -> PointerToken {
+        PointerToken::new(format!("absent-{}-{}", self.0.0.simple(), self.0.1.load(Ordering::SeqCst)))
+    }
+
+    fn is(&self, token: &PointerToken) -> bool {
+        self.token() == *token
+    }
+
+    /// A key is being retired.
+    fn end(&self) {
+        self.0.1.fetch_add(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,110 @@
+//! Reading material.
+
+use std::collections::BTreeSet;
+
+use keyward_core::{
+    Context, ErrorKind, Location, Operation, PublicationId, Read, ReadItem, Result, Select, Shows, VersionId,
+};
+use keyward_remote::fan_out;
+
+use super::records::whole;
+use super::{Place, Store};
+use crate::error::{Class, Fault};
+use crate::names;
+use crate::wire::{BATCH, Batch, Found};
+
+impl Store {
+    pub(crate) async fn read(&self, cx: &Context, items: &[ReadItem]) -> Vec<Result<Read>> {
+        let place = |item| self.place(cx, Operation::Read, item);
+        let secrets = items.iter().filter_map(|item| place(&item.target).ok()).map(|place| place.secret);
+        let secrets: Vec<String> = secrets.collect::<BTreeSet<_>>().into_iter().collect();
+        let batch = if secrets.len() > 1 { self.current_of(cx, &secrets).await } else { Batch::new() };
+        fan_out(0..items.len(), self.concurrency, |n| self.read_one(cx, &batch, &items[n])).await
+    }
+
+    async fn read_one(&self, cx: &Context, batch: &Batch, item: &ReadItem) -> Result<Read> {
+        let (place, select) = (self.place(cx, Operation::Read, &item.target)?, item.select);
+        match batch.get(&place.secret) {
+            Some(Ok(found)) => match from_current(&place, found, select) {
+                Some(answer) => answer,
+                None => self.read_alone(&place, select).await,
+            },
+            Some(Err(fault)) if whole(fault) => Err(fault.error().clone().with_key(&place.target.id)),
+            // Each item is told its own reason.
+            _ => self.read_alone(&place, select).await,
+        }
+    }
+
+    /// The current versions of many secrets.
+    async fn current_of(&self, cx: &Context, secrets: &[String]) -> Batch {
+        let fetch =
+            async |secrets: Vec<String>| match self.wire.batch(self.wire.call(cx, Operation::Read), &secrets).await {
+                Ok(batch) => batch,
+                Err(fault) if whole(&fault) => {
+                    secrets.into_iter().map(|secret| (secret, Err(fault.again_for()))).collect()
+                }
+                Err(_) => Batch::new(),
+            };
+        let batches: Vec<Vec<String>> = secrets.chunks(BATCH).map(<[String]>::to_vec).collect();
+        fan_out(batches, self.concurrency, fetch).await.into_iter().flatten().collect()
+    }
+
+    async fn read_alone(&self, place: &Place<'_>, select: Select) -> Result<Read> {
+        let found = match select {
+            Select::Version(version) => match self.held(place, version).await? {
+                Some(found) => return material(place, &found, version, None),
+                None => None,
+            },
+            Select::Current | Select::CurrentUnless(_) => {
+                self.wire.current(place.call, &place.secret).await.map_err(|fault| reason(place, fault))?
+            }
+        };
+        let missing = || place.call.error(ErrorKind::NotFound, "nothing is stored there");
+        let found = found.ok_or_else(missing)?;
+        from_current(place, &found, select).unwrap_or_else(|| Err(missing()))
+    }
+
+    /// A version with its value, while it is held.
+    pub(super) async fn held(&self, place: &Place<'_>, version: VersionId) -> Result<Option<Found>> {
+        let because = |fault| reason(place, fault);
+        let found = self.wire.version(place.call, &place.secret, &version.to_string()).await.map_err(because)?;
+        let held = found.filter(|found| found.labels.iter().any(|label| names::held_by(label) == Some(version)));
+        if held.is_some() || place.target.location == Location::Derived {
+            return Ok(held);
+        }
+        // A claimed version has the id AWS gave it, and a label of ours.
+        self.wire.labelled(place.call, &place.secret, &names::claimed(version)).await.map_err(because)
+    }
+}
+
+/// The answer to an item out of the current version; `None` when it is about another version.
+fn from_current(place: &Place<'_>, found: &Found, select: Select) -> Option<Result<Read>> {
+    let shows = names::shown(&found.id, found.labels.iter().map(String::as_str));
+    let missing = || place.call.error(ErrorKind::NotFound, "nothing is published");
+    Some(match (select, shows) {
+        (Select::Version(version), Shows::Ours { version: shown, .. }) if version == shown => {
+            material(place, found, version, None)
+        }
+        (Select::Version(_), _) => return None,
+        (_, Shows::Nothing) => Err(missing()),
+        (_, Shows::Foreign) => Err(place
+            .call
+            .error(ErrorKind::Conflict, "another writer put a value in place of the published one; it is not served")),
+        (Select::CurrentUnless(known), Shows::Ours { publication, .. }) if known == publication => Ok(Read::Unchanged),
+        (_, Shows::Ours { publication, version }) => material(place, found, version, Some(publication)),
+    })
+}
+
+fn material(place: &Place<'_>, found: &Found, version: VersionId, publication: Option<PublicationId>) -> Result<Read> {
+    let unfit = || place.call.error(ErrorKind::Tampered, "the stored value does not have the shape of the key");
+    let material = found.raw.material(&place.target.shape).ok_or_else(unfit)?;
+    Ok(Read::Found { material, version, publication })
+}
+
+/// Values of a secret that is about to go are refused as a bad request.
+fn reason(place: &Place<'_>, fault: Fault) -> keyward_core::Error {
+    if fault.class() == Class::Refused {
+        return place.call.error(ErrorKind::PendingDeletion, "the secret is scheduled for deletion");
+    }
+    fault.into()
+}

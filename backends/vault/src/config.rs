@@ -22,7 +22,7 @@ use crate::preflight::preflight;
 /// Cheap to clone; clones share connections and token. The token is renewed at about two thirds of its lease, in
 /// front of the next call, or by [`Connection::keep_alive`] where calls are rare.
 ///
-/// Needs a Tokio runtime with time and I/O.
+/// Works on any executor: where no Tokio runtime is at hand, one in the background is used.
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {

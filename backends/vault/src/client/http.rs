@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use async_compat::Compat;
 use keyward_core::{Context, Operation, Result};
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::redirect;
@@ -99,7 +100,7 @@ impl Http {
         if let Some(body) = &request.body {
             call = call.header("Content-Type", "application/json").body(body.expose_secret().to_vec());
         }
-        receive(call).await.map_err(|error| transport(&error, operation, request.is_write()))
+        Compat::new(receive(call)).await.map_err(|error| transport(&error, operation, request.is_write()))
     }
 
     /// Makes a call of vaultrs, without a token.
@@ -113,7 +114,7 @@ impl Http {
         F: Future<Output = Result<T, ClientError>>,
     {
         let limit = self.limit(cx, operation)?;
-        let answer = tokio::time::timeout(limit, quiet(call(&self.library))).await;
+        let answer = Compat::new(async { tokio::time::timeout(limit, quiet(call(&self.library))).await }).await;
         answer.map_err(|_| too_late(operation))?.map_err(|error| library(&error, operation))
     }
 

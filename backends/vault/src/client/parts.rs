@@ -123,6 +123,11 @@ impl Json {
         NativeMap::from_map(std::mem::take(&mut self.0))
     }
 
+    /// The whole of it as JSON. Only for what holds no secret: nothing wipes it any more.
+    pub(crate) fn into_value(mut self) -> Value {
+        Value::Object(std::mem::take(&mut self.0))
+    }
+
     /// Names of a listing, as `LIST` answers them.
     pub(crate) fn into_keys(mut self, operation: Operation) -> Result<Vec<String>> {
         let data = self.take_data(operation)?;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use keyward_core::{Actor, Context, ErrorKind, Operation, Reason, Result};
+use async_compat::Compat;
+use keyward_core::{Actor, Clock, Context, ErrorKind, Operation, Reason, Result, SystemClock};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::http::Http;
@@ -68,7 +69,7 @@ impl Session {
         loop {
             let due = self.token.load().as_ref().and_then(|token| token.due());
             let wait = due.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()).min(IDLE));
-            tokio::time::sleep(wait.max(BREATH)).await;
+            SystemClock.sleep(wait.max(BREATH)).await;
             if let Some(cx) = own_context() {
                 // What failed is tried again, here or in front of the next call, which tells its caller.
                 let _ = self.token(http, &cx, Operation::Open).await;
@@ -77,7 +78,9 @@ impl Session {
     }
 
     async fn wait(&self, cx: &Context, operation: Operation) -> Result<MutexGuard<'_, ()>> {
-        tokio::time::timeout(cx.remaining(), self.flight.lock()).await.map_err(|_| too_late(operation))
+        // On the runtime of the caller, or on any when there is none, as each request is.
+        let turn = Compat::new(async { tokio::time::timeout(cx.remaining(), self.flight.lock()).await });
+        turn.await.map_err(|_| too_late(operation))
     }
 
     /// A token that is due but works: renewed, or replaced, or kept for another while.

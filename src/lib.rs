@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+#[cfg(feature = "aws")]
+pub mod aws;
 mod commit;
 #[cfg(feature = "file")]
 pub mod file;
@@ -12,6 +14,8 @@ pub mod issuer;
 pub mod keyring;
 pub mod leak;
 pub mod rotation;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 pub use keyward_core as core;
 

@@ -1,0 +1,3 @@
+//! AWS Secrets Manager. See [`AwsBackend`].
+
+pub use keyward_aws::*;

@@ -1,0 +1,3 @@
+//! HashiCorp Vault and OpenBao. See [`VaultBackend`].
+
+pub use keyward_vault::*;

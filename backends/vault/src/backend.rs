@@ -10,6 +10,7 @@ use keyward_core::{
 };
 use keyward_remote::{NativeMap, fan_out};
 
+use crate::adopted::Place;
 use crate::config::{Connection, VaultBuilder};
 use crate::error::{fault, too_late};
 use crate::kv::Kv;
@@ -79,6 +80,18 @@ impl VaultBackend {
         &self.0.names
     }
 
+    /// What holds for every call about material; the place of an adopted key.
+    fn enter<'a>(&self, cx: &Context, operation: Operation, key: &'a Target) -> Result<Option<Place<'a>>> {
+        in_time(cx, operation).map_err(|error| error.with_key(&key.id))?;
+        if key.location == Location::Derived {
+            return Ok(None);
+        }
+        let elsewhere = || fault(ErrorKind::Unsupported, operation, "the location belongs to another kind of store");
+        let place = Place::of(self, &key.location).ok_or_else(|| elsewhere().with_key(&key.id))?;
+        self.check_adopted(operation, &place, &key.shape).map_err(|error| error.with_key(&key.id))?;
+        Ok(Some(place))
+    }
+
     pub(crate) fn at_once(&self) -> usize {
         self.0.at_once
     }
@@ -119,7 +132,7 @@ impl SecretBackend for VaultBackend {
 
     async fn stage(&self, cx: &Context, key: &Target, version: VersionId, material: &Material) -> Result<Stage> {
         let named = |error: Error| error.with_key(&key.id);
-        enter(cx, Operation::Stage, key)?;
+        let place = self.enter(cx, Operation::Stage, key)?;
         let invalid = |detail| named(fault(ErrorKind::Invalid, Operation::Stage, detail));
         if material.shape() != key.shape {
             return Err(invalid("the material has another shape than the key"));
@@ -127,13 +140,18 @@ impl SecretBackend for VaultBackend {
         if NativeMap::reserves(&key.shape) {
             return Err(invalid("fields whose names begin with keyward_ are kept for this library"));
         }
+        if place.is_some() {
+            self.check_text(Operation::Stage, material).map_err(named)?;
+        }
         self.stage_material(cx, key, version, material).await.map_err(named)
     }
 
     async fn pointer(&self, cx: &Context, key: &Target) -> Result<Pointer> {
-        enter(cx, Operation::Pointer, key)?;
-        let shown = self.shown(cx, Operation::Pointer, &key.id).await;
-        shown.map(|shown| shown.pointer).map_err(|error| error.with_key(&key.id))
+        let answer = match self.enter(cx, Operation::Pointer, key)? {
+            None => self.shown(cx, Operation::Pointer, &key.id).await.map(|shown| shown.pointer),
+            Some(place) => self.adopted_pointer(cx, &place, key).await,
+        };
+        answer.map_err(|error| error.with_key(&key.id))
     }
 
     async fn publish(
@@ -144,33 +162,47 @@ impl SecretBackend for VaultBackend {
         publication: PublicationId,
         expect: &PointerToken,
     ) -> Result<Publish> {
-        enter(cx, Operation::Publish, key)?;
-        let answer = self.publish_derived(cx, key, version, publication, expect).await;
+        let answer = match self.enter(cx, Operation::Publish, key)? {
+            None => self.publish_derived(cx, key, version, publication, expect).await,
+            Some(place) => self.publish_adopted(cx, &place, key, (version, publication), expect).await,
+        };
         answer.map_err(|error| error.with_key(&key.id))
     }
 
     async fn read(&self, cx: &Context, items: &[ReadItem]) -> Vec<Result<Read>> {
         let one = |item: ReadItem| async move {
             let key = &item.target;
-            enter(cx, Operation::Read, key)?;
-            self.read_derived(cx, key, item.select).await.map_err(|error| error.with_key(&key.id))
+            let answer = match self.enter(cx, Operation::Read, key)? {
+                None => self.read_derived(cx, key, item.select).await,
+                Some(place) => self.read_adopted(cx, &place, key, item.select).await,
+            };
+            answer.map_err(|error| error.with_key(&key.id))
         };
         fan_out(items.iter().cloned(), self.at_once(), one).await
     }
 
     async fn withdraw(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Withdraw> {
-        enter(cx, Operation::Withdraw, key)?;
-        self.withdraw_derived(cx, key, version).await.map_err(|error| error.with_key(&key.id))
+        let answer = match self.enter(cx, Operation::Withdraw, key)? {
+            None => self.withdraw_derived(cx, key, version).await,
+            Some(place) => self.withdraw_adopted(cx, &place, key, version).await,
+        };
+        answer.map_err(|error| error.with_key(&key.id))
     }
 
     async fn survey(&self, cx: &Context, key: &Target) -> Result<Survey> {
-        enter(cx, Operation::Survey, key)?;
-        self.survey_derived(cx, key).await.map_err(|error| error.with_key(&key.id))
+        let answer = match self.enter(cx, Operation::Survey, key)? {
+            None => self.survey_derived(cx, key).await,
+            Some(place) => self.survey_adopted(cx, &place, key).await,
+        };
+        answer.map_err(|error| error.with_key(&key.id))
     }
 
     async fn retire(&self, cx: &Context, key: &Target, _grace: Duration) -> Result<Retire> {
-        enter(cx, Operation::Retire, key)?;
-        self.retire_derived(cx, key).await.map_err(|error| error.with_key(&key.id))
+        let answer = match self.enter(cx, Operation::Retire, key)? {
+            None => self.retire_derived(cx, key).await,
+            Some(place) => self.retire_adopted(cx, &place, key).await,
+        };
+        answer.map_err(|error| error.with_key(&key.id))
     }
 
     fn audit(&self) -> Option<&dyn AuditSink> {
@@ -182,7 +214,7 @@ impl SecretBackend for VaultBackend {
     }
 
     fn adopter(&self) -> Option<&dyn Adopter> {
-        None
+        Some(self)
     }
 }
 
@@ -190,6 +222,7 @@ fn capabilities() -> Capabilities {
     let mut able = Capabilities::local();
     able.native_current = NativeCurrent::KvLatest;
     able.multi_host = true;
+    able.adopts = true;
     // Standbys may answer reads, and lag behind: Vault Enterprise always, OpenBao since 2.5.
     able.read_after_write = false;
     able
@@ -197,16 +230,4 @@ fn capabilities() -> Capabilities {
 
 pub(crate) fn in_time(cx: &Context, operation: Operation) -> Result<()> {
     if cx.is_expired() { Err(too_late(operation)) } else { Ok(()) }
-}
-
-/// What holds for every call about material.
-fn enter(cx: &Context, operation: Operation, key: &Target) -> Result<()> {
-    in_time(cx, operation).map_err(|error| error.with_key(&key.id))?;
-    match key.location {
-        Location::Derived => Ok(()),
-        _ => {
-            let detail = "the location belongs to another kind of store";
-            Err(fault(ErrorKind::Unsupported, operation, detail).with_key(&key.id))
-        }
-    }
 }

@@ -177,7 +177,8 @@ impl Kv {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>> {
-        let mut request = Request::list(self.path("metadata", folder)).query("limit", limit.to_string());
+        let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let mut request = Request::list(self.path("metadata", &folder)).query("limit", limit.to_string());
         if let Some(after) = after {
             request = request.query("after", after.to_owned());
         }

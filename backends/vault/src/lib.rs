@@ -1,6 +1,7 @@
 //! HashiCorp Vault and OpenBao, KV version 2. Being built.
 #![forbid(unsafe_code)]
 
+mod adopted;
 mod auth;
 mod backend;
 mod client;

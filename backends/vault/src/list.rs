@@ -126,7 +126,7 @@ impl VaultBackend {
         after: Option<&str>,
         at_once: usize,
     ) -> Result<(Vec<String>, bool)> {
-        let mut names = self.kv().list(cx, operation, &format!("{folder}/"), after, at_once).await?;
+        let mut names = self.kv().list(cx, operation, folder, after, at_once).await?;
         let ended = names.len() != at_once;
         names.retain(|name| after.is_none_or(|after| name.as_str() > after));
         names.sort_unstable();

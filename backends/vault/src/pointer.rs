@@ -88,15 +88,13 @@ impl Shown {
             Found::Nothing => Self { pointer: pointer("0".to_owned(), Shows::Nothing), number: 0, map: None },
             // Destroyed: by a retire, which left nothing to show. Deleted: someone took the key from its readers.
             Found::Gone(written) => {
-                let (end, shows) =
-                    if written.destroyed { ("destroyed", Shows::Nothing) } else { ("deleted", Shows::Foreign) };
-                let mark = format!("{}:{end}", written.mark());
-                Self { pointer: pointer(mark, shows), number: written.number, map: None }
+                let shows = if written.destroyed { Shows::Nothing } else { Shows::Foreign };
+                Self { pointer: pointer(mark(&written), shows), number: written.number, map: None }
             }
             Found::Here(data, written) => {
                 let map = data.into_native();
                 let shows = shows(&map, &written);
-                Self { pointer: pointer(written.mark(), shows), number: written.number, map: Some(map) }
+                Self { pointer: pointer(mark(&written), shows), number: written.number, map: Some(map) }
             }
         }
     }
@@ -115,6 +113,16 @@ impl Shown {
 
 pub(crate) fn of_found(found: Found) -> Shown {
     Shown::of(found)
+}
+
+/// The token for a version: another one once it is deleted or destroyed.
+pub(crate) fn mark(written: &Written) -> String {
+    let end = match (written.destroyed, written.deletion) {
+        (true, _) => ":destroyed",
+        (false, true) => ":deleted",
+        (false, false) => "",
+    };
+    format!("{}{end}", written.mark())
 }
 
 fn shows(map: &NativeMap, written: &Written) -> Shows {
@@ -142,5 +150,5 @@ fn pointer(token: String, shows: Shows) -> Pointer {
 }
 
 fn token(written: &Written) -> PointerToken {
-    PointerToken::new(written.mark())
+    PointerToken::new(mark(written))
 }

@@ -5,4 +5,8 @@ mod server;
 
 use server::{on_runtime, open};
 
-keyward_conformance::suite!(#[ignore = "needs tests/servers/up.sh"] open().await, block_on = on_runtime);
+keyward_conformance::suite!(
+    #[ignore = "needs tests/servers/up.sh"]
+    open().await,
+    block_on = on_runtime
+);

@@ -58,7 +58,8 @@ impl Operator {
     /// One request; the status and what was answered.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let mut call = self.http.request(method, format!("{}/v1/{path}", self.address)).header("X-Vault-Token", &self.token);
+        let mut call =
+            self.http.request(method, format!("{}/v1/{path}", self.address)).header("X-Vault-Token", &self.token);
         if let Some(namespace) = &self.namespace {
             call = call.header("X-Vault-Namespace", namespace);
         }

@@ -1,0 +1,220 @@
+//! Bringing existing paths under management, and taking that back.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use keyward_core::{
+    Adopter, Context, DiscoverQuery, ErrorKind, Existing, Location, Material, Operation, Page, PageToken,
+    PublicationId, Result, Shape, Shows, Stage, Target, VersionId, async_trait,
+};
+use keyward_remote::NativeMap;
+
+use super::journal::{Claim, Holder};
+use super::{Place, Seen};
+use crate::backend::{VaultBackend, in_time};
+use crate::error::fault;
+use crate::kv::Found;
+use crate::preflight::preflight;
+
+/// How often a claim begins anew when someone writes meanwhile.
+const ATTEMPTS: usize = 4;
+
+#[async_trait]
+impl Adopter for VaultBackend {
+    async fn discover(&self, cx: &Context, query: &DiscoverQuery, page: Option<PageToken>) -> Result<Page<Location>> {
+        in_time(cx, Operation::Adoption)?;
+        self.discover_paths(cx, query, page).await
+    }
+
+    async fn inspect(&self, cx: &Context, location: &Location) -> Result<Existing> {
+        in_time(cx, Operation::Adoption)?;
+        let place = Place::of(self, location).ok_or_else(elsewhere)?;
+        self.inspect_path(cx, location, &place).await
+    }
+
+    async fn claim(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Material> {
+        in_time(cx, Operation::Adoption).map_err(|error| error.with_key(&key.id))?;
+        let place = Place::of(self, &key.location).ok_or_else(|| elsewhere().with_key(&key.id))?;
+        self.claim_path(cx, &place, key, version).await.map_err(|error| error.with_key(&key.id))
+    }
+
+    async fn release(&self, cx: &Context, key: &Target) -> Result<()> {
+        in_time(cx, Operation::Adoption).map_err(|error| error.with_key(&key.id))?;
+        let place = Place::of(self, &key.location).ok_or_else(|| elsewhere().with_key(&key.id))?;
+        self.release_path(cx, &place, key).await.map_err(|error| error.with_key(&key.id))
+    }
+}
+
+impl VaultBackend {
+    async fn inspect_path(&self, cx: &Context, location: &Location, place: &Place<'_>) -> Result<Existing> {
+        let operation = Operation::Adoption;
+        self.check_adopted(operation, place, &Shape::One)?;
+        let mut existing = Existing::at(location.clone());
+        if let Err(error) = preflight(&place.kv, cx, operation).await {
+            let Some(obstacle) = error.detail().filter(|_| is_obstacle(error.kind())) else { return Err(error) };
+            existing.obstacles.push(obstacle);
+            return Ok(existing);
+        }
+        let metadata = allowed(place.kv.metadata(cx, operation, place.path).await)?;
+        if let Some(Some(metadata)) = &metadata {
+            existing.tags = metadata.custom.iter().cloned().collect::<BTreeMap<_, _>>();
+            if metadata.deletes {
+                existing
+                    .obstacles
+                    .push("the path deletes its versions after a while (delete_version_after); unset that");
+            }
+        }
+        match allowed(place.kv.get(cx, operation, place.path, None).await)? {
+            None => {}
+            Some(Found::Nothing) => {
+                return Err(fault(ErrorKind::NotFound, operation, "there is no secret at this path"));
+            }
+            Some(Found::Gone(_)) => {
+                existing.obstacles.push("the current version is deleted; undelete it or write a new one")
+            }
+            Some(Found::Here(data, written)) => {
+                existing.changed_at = DateTime::parse_from_rfc3339(&written.created).ok().map(|at| at.to_utc());
+                if written.deletion {
+                    existing
+                        .obstacles
+                        .push("the current version will be deleted at a set time; write it anew without one");
+                }
+                match shape(place, &data.into_native()) {
+                    Ok(shape) => existing.shape = Some(shape),
+                    Err(obstacle) => existing.obstacles.push(obstacle),
+                }
+            }
+        }
+        if let Some((journal, _)) = allowed(self.journal(cx, operation, place).await)? {
+            existing.managed_by = journal.other_holder(place, None).map(|holder| holder.key.clone());
+        }
+        Ok(existing)
+    }
+
+    async fn claim_path(&self, cx: &Context, place: &Place<'_>, key: &Target, version: VersionId) -> Result<Material> {
+        let operation = Operation::Adoption;
+        self.check_adopted(operation, place, &key.shape)?;
+        preflight(&place.kv, cx, operation).await.map_err(|error| match error.detail() {
+            Some(detail) if is_obstacle(error.kind()) => fault(ErrorKind::Conflict, operation, detail),
+            _ => error,
+        })?;
+        for _ in 0..ATTEMPTS {
+            let seen = self.seen(cx, operation, place, key).await?;
+            if seen.journal.other_holder(place, Some(&key.id)).is_some() {
+                return Err(fault(ErrorKind::Conflict, operation, "another key manages this path or a part of it"));
+            }
+            let map = seen
+                .map
+                .as_ref()
+                .ok_or_else(|| fault(ErrorKind::NotFound, operation, "the path has no current version"))?;
+            let unfit = || fault(ErrorKind::Invalid, operation, "what lies there does not have the shape of the key");
+            let material = place.material(map, &key.shape).ok_or_else(unfit)?;
+            let claim =
+                Claim { number: seen.number, publication: PublicationId::first(version), version, adopted: true };
+            if seen
+                .claim
+                .as_ref()
+                .is_some_and(|there| there.version == version && there.publication == claim.publication)
+            {
+                return Ok(material);
+            }
+            self.copy(cx, key, &seen, place, version, &material).await?;
+            let holder = Holder::new(key.id.clone(), claim);
+            self.note(cx, operation, place, |journal| {
+                if journal.other_holder(place, Some(&key.id)).is_some() {
+                    return Err(fault(ErrorKind::Conflict, operation, "another key manages this path or a part of it"));
+                }
+                journal.set(place, Some(holder.clone()));
+                Ok(())
+            })
+            .await?;
+            self.forget(cx, key, &seen, place, version).await?;
+            // Someone may have written another value since: then that one is claimed instead.
+            if self.seen(cx, operation, place, key).await?.claim.is_some() {
+                return Ok(material);
+            }
+        }
+        Err(fault(ErrorKind::Conflict, operation, "another writer keeps changing the path; repeat"))
+    }
+
+    /// Stages what lies there. A copy of before, of a claim that was not finished or gave way, makes room.
+    async fn copy(
+        &self,
+        cx: &Context,
+        key: &Target,
+        seen: &Seen,
+        place: &Place<'_>,
+        version: VersionId,
+        material: &Material,
+    ) -> Result<()> {
+        if self.stage_material(cx, key, version, material).await? != Stage::Conflict {
+            return Ok(());
+        }
+        let published = |holder: &Holder| holder.claims.iter().any(|claim| claim.version == version && !claim.adopted);
+        let taken = || fault(ErrorKind::Conflict, Operation::Adoption, "the version has other material already");
+        if seen.journal.holder(place).is_some_and(published) {
+            return Err(taken());
+        }
+        self.remove_staged(cx, Operation::Adoption, &key.id, version).await?;
+        match self.stage_material(cx, key, version, material).await? {
+            Stage::Stored | Stage::AlreadySame => Ok(()),
+            Stage::Conflict => Err(taken()),
+        }
+    }
+
+    /// Removes the copies of claims that gave way.
+    async fn forget(&self, cx: &Context, key: &Target, seen: &Seen, place: &Place<'_>, kept: VersionId) -> Result<()> {
+        let former = seen.journal.holder(place).filter(|holder| holder.key == key.id);
+        let claims = former.map(|holder| holder.claims.as_slice()).unwrap_or_default();
+        for claim in claims.iter().filter(|claim| claim.adopted && claim.version != kept) {
+            self.remove_staged(cx, Operation::Adoption, &key.id, claim.version).await?;
+        }
+        Ok(())
+    }
+
+    async fn release_path(&self, cx: &Context, place: &Place<'_>, key: &Target) -> Result<()> {
+        let operation = Operation::Adoption;
+        self.check_adopted(operation, place, &key.shape)?;
+        let seen = self.seen(cx, operation, place, key).await?;
+        let Some(holder) = seen.journal.holder(place).filter(|holder| holder.key == key.id) else { return Ok(()) };
+        // What was only attempted under a number that never came was not published.
+        let published = holder.claims.iter().any(|claim| !claim.adopted && claim.number <= seen.number);
+        let other = matches!((&seen.pointer.shows, &seen.claim), (Shows::Ours { .. }, Some(claim)) if !claim.adopted);
+        if published || other {
+            let detail = "a version of this key was published there since; retire the key instead";
+            return Err(fault(ErrorKind::Conflict, operation, detail));
+        }
+        // The journal goes last: while it is there, a repeated call begins anew.
+        self.remove_all_staged(cx, operation, &key.id).await?;
+        self.let_go(cx, operation, place, key).await
+    }
+}
+
+/// The shape of what lies at a place, or why it has none.
+fn shape(place: &Place<'_>, map: &NativeMap) -> Result<Shape, &'static str> {
+    match place.field {
+        Some(field) if map.text(field).is_none() => Err("the field is missing, or is not text"),
+        Some(field) if map.text(field) == Some("") => Err("the field is empty"),
+        Some(_) => Ok(Shape::One),
+        None if map.material(&Shape::One).is_ok() => Ok(Shape::One),
+        None => map.shape().ok_or("not all fields are text under plain names; name the one field to manage"),
+    }
+}
+
+fn elsewhere() -> keyward_core::Error {
+    fault(ErrorKind::Unsupported, Operation::Adoption, "this location is no existing path in Vault")
+}
+
+/// What a preflight says of a mount that can be reached but not used.
+fn is_obstacle(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Invalid | ErrorKind::Unsupported)
+}
+
+/// What the caller may not see is no failure.
+fn allowed<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::Denied => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,4 +1,11 @@
-//! Being built.
+#![doc = include_str!("docs.md")]
+#![doc = concat!("A service that reads its keys:\n\n```json\n", include_str!("../policies/reader.json"), "```\n")]
+#![doc = concat!("An application that rotates:\n\n```json\n", include_str!("../policies/rotator.json"), "```\n")]
+#![doc = concat!(
+    "An inventory, which sees every record and no value:\n\n```json\n",
+    include_str!("../policies/inventory.json"),
+    "```\n"
+)]
 #![forbid(unsafe_code)]
 
 mod backend;

@@ -143,6 +143,14 @@ impl Store {
             return Err(place.call.error(ErrorKind::Conflict, detail));
         }
         self.unlabel(&place, &found, |_| true).await?;
+        self.untag(&place, &found).await
+    }
+
+    /// Takes our tags off.
+    pub(super) async fn untag(&self, place: &Place<'_>, found: &Description) -> Result<()> {
+        if let Some(tags) = &self.tags {
+            tags.forget(&place.target.id);
+        }
         if found.tags.keys().any(|key| tags::ALL.contains(&key.as_str())) {
             self.wire.untag(place.call, &place.secret, &tags::ALL).await?;
         }

@@ -160,6 +160,9 @@ impl Store {
             return Ok(Retire::Scheduled { at });
         }
         self.absence.end();
+        if let Some(tags) = &self.tags {
+            tags.forget(&target.id);
+        }
         // What another writer put there can be brought back for a while, whatever was asked.
         let days = (found.shows() == Shows::Foreign || !grace.is_zero()).then(|| window(grace));
         match (self.wire.delete(place.call, &place.secret, days).await, days) {
@@ -187,6 +190,7 @@ impl Store {
             self.wire.move_label(place.call, &place.secret, RETIRED, from, Some(current)).await?;
         }
         self.unlabel(place, found, |_| true).await?;
+        self.untag(place, found).await?;
         Ok(Retire::Retired)
     }
 }

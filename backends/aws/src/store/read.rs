@@ -29,8 +29,9 @@ impl Store {
                 Some(answer) => answer,
                 None => self.read_alone(&place, select).await,
             },
-            Some(Err(fault)) if whole(fault) => Err(fault.error().clone().with_key(&place.target.id)),
-            // Each item is told its own reason.
+            Some(Err(fault)) if !matches!(fault.class(), Class::Absent | Class::Refused) => {
+                Err(fault.error().clone().with_key(&place.target.id))
+            }
             _ => self.read_alone(&place, select).await,
         }
     }

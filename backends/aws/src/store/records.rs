@@ -54,12 +54,15 @@ impl Store {
                 let answer = match found {
                     Some(Ok(found)) => record(call, &key, &found).map(Some),
                     Some(Err(fault)) if fault.class() == Class::Absent => Ok(None),
+                    // What a bad request means is only told apart by a look.
+                    Some(Err(fault)) if fault.class() != Class::Refused => Err(fault.about(&key).into()),
                     _ => self.load_one(call, &key).await,
                 };
                 (key, answer)
             }
         };
-        fan_out(keys.into_iter().zip(names), self.concurrency, one).await
+        // One at a time: several batches are under way already.
+        fan_out(keys.into_iter().zip(names), 1, one).await
     }
 
     async fn load_one(&self, call: Call<'_>, key: &KeyId) -> Loaded {

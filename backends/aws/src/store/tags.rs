@@ -33,7 +33,15 @@ impl Tags {
         if record.is_page() {
             return;
         }
-        let projection = projection(record);
+        let mut projection = projection(record);
+        let adopted = *record.location() != Location::Derived;
+        if adopted {
+            // Others own the secret: it is marked while it is ours, and whose it is says the claim alone.
+            if record.primary().is_none() {
+                return;
+            }
+            projection.remove(KEY);
+        }
         if self.lock().get(record.id()) == Some(&projection) {
             return;
         }
@@ -48,6 +56,11 @@ impl Tags {
         if store.wire.tag(call, &secret, &tags).await.is_ok() {
             self.remember(record.id(), projection);
         }
+    }
+
+    /// The tags of a key are gone.
+    pub(crate) fn forget(&self, key: &KeyId) {
+        self.lock().remove(key);
     }
 
     fn remember(&self, key: &KeyId, projection: Projection) {

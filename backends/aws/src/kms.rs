@@ -76,7 +76,8 @@ impl KeyWrapper for KmsWrapper {
         let blob = || Blob::new(wrapping.blob());
         // The key is named here and not taken from the blob, which came with the file.
         let decrypt = || self.client.decrypt().key_id(&self.key).set_encryption_context(Some(bound_to(store)));
-        let made = call(&cx).send(|| decrypt().ciphertext_blob(blob()).send()).await.map_err(|fault| problem(&fault))?;
+        let made =
+            call(&cx).send(|| decrypt().ciphertext_blob(blob()).send()).await.map_err(|fault| problem(&fault))?;
         let plain = Zeroizing::new(made.plaintext.ok_or(WrapError::Unexpected)?.into_inner());
         WrapKey::from_bytes(&plain)
     }

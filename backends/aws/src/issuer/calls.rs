@@ -4,7 +4,9 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::primitives::DateTime as Moment;
 use aws_sdk_iam::types::StatusType;
 use chrono::{DateTime, Utc};
-use keyward_core::{Context, Error, ErrorKind, IssuerRef, KeyId, Material, MaterialError, Operation, Result, SecretValue};
+use keyward_core::{
+    Context, Error, ErrorKind, IssuerRef, KeyId, Material, MaterialError, Operation, Result, SecretValue,
+};
 use keyward_remote::Retry;
 
 use super::{KEY_ID, NAME, SECRET};
@@ -115,4 +117,5 @@ fn time(at: &Moment) -> Option<DateTime<Utc>> {
 }
 
 const MARK: &str = "keyward:key";
-const UNMARKED: &str = "the IAM user is not tagged keyward:key = this key, so nobody says that its access keys are ours";
+const UNMARKED: &str =
+    "the IAM user is not tagged keyward:key = this key, so nobody says that its access keys are ours";

@@ -60,7 +60,9 @@ impl IamIssuer {
 
     fn user(&self, call: Call<'_>, record: &KeyRecord) -> Result<String> {
         let user = self.users.of(record.id());
-        user.ok_or_else(|| call.error(ErrorKind::Invalid, "the key has no IAM user: the name would be too long; name one"))
+        user.ok_or_else(|| {
+            call.error(ErrorKind::Invalid, "the key has no IAM user: the name would be too long; name one")
+        })
     }
 
     async fn mint(&self, cx: &Context, new: Issue<'_>) -> Result<NewKey, CreateError> {
@@ -185,4 +187,5 @@ impl KeyIssuer for IamIssuer {
 }
 
 const UNNAMED: &str = "the record does not say which access key this is";
-const ASK: &str = "the record does not say which access key of the IAM user this is; find it in IAM, switch it off, delete it";
+const ASK: &str =
+    "the record does not say which access key of the IAM user this is; find it in IAM, switch it off, delete it";

@@ -1,0 +1,185 @@
+//! A user of its own on a test server, and versions to mint keys for.
+
+use std::time::Duration;
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::config::BehaviorVersion;
+use aws_sdk_iam::types::{StatusType, Tag};
+use aws_types::SdkConfig;
+use keyward_aws::Retry;
+use keyward_aws::issuer::{IamBuilder, IamIssuer};
+use keyward_conformance::servers::Answer;
+use keyward_core::{
+    AccessLevel, Change, Clock, Evidence, HolderId, Issue, IssuerRef, KeyDraft, KeyId, KeyRecord, NewKey, Ownership,
+    RequestId, RunId, RunKind, Scope, Shape, SystemClock, Transition, VersionId,
+};
+
+use crate::common::config;
+
+/// A user, and the key that belongs to it.
+pub(crate) struct IamSite {
+    pub(crate) key: KeyId,
+    pub(crate) user: String,
+    url: String,
+    client: Client,
+}
+
+impl IamSite {
+    pub(crate) async fn new(url: &str) -> Self {
+        let settings = config(url).to_builder().behavior_version(BehaviorVersion::latest());
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let client = Client::new(&settings.http_client(http).build());
+        let unique = RequestId::generate().to_string();
+        let user = format!("t-{unique}");
+        client.create_user().user_name(&user).send().await.expect("a user");
+        let key = format!("dev/analytics/k-{unique}").parse().expect("a key id");
+        Self { key, user, url: url.to_owned(), client }
+    }
+
+    pub(crate) fn issuer(&self) -> IamIssuer {
+        self.issuer_at(&self.url)
+    }
+
+    pub(crate) fn issuer_at(&self, url: &str) -> IamIssuer {
+        self.issuer_of(&config(url))
+    }
+
+    pub(crate) fn issuer_of(&self, config: &SdkConfig) -> IamIssuer {
+        self.builder(config).open().expect("an issuer")
+    }
+
+    pub(crate) fn sole(&self) -> IamIssuer {
+        self.sole_at(&self.url)
+    }
+
+    pub(crate) fn sole_at(&self, url: &str) -> IamIssuer {
+        self.builder(&config(url)).sole_creator().open().expect("an issuer")
+    }
+
+    fn builder(&self, config: &SdkConfig) -> IamBuilder {
+        let quick = Retry::new(4, Duration::from_millis(20), Duration::from_millis(200));
+        IamIssuer::builder(config).user(&self.key, &self.user).retry(quick)
+    }
+
+    pub(crate) async fn tag(&self, key: &str) {
+        let tag = Tag::builder().key("keyward:key").value(key).build().expect("a tag");
+        self.client.tag_user().user_name(&self.user).tags(tag).send().await.expect("tagged");
+    }
+
+    pub(crate) async fn tagged(self) -> Self {
+        self.tag(&self.key.to_string()).await;
+        self
+    }
+
+    /// The access keys of the user, and whether they are switched on.
+    pub(crate) async fn keys(&self) -> Vec<(String, bool)> {
+        let listed = self.client.list_access_keys().user_name(&self.user).send().await.expect("a listing");
+        let keys = listed.access_key_metadata().iter();
+        keys.map(|key| (key.access_key_id().expect("an id").to_owned(), key.status() == Some(&StatusType::Active)))
+            .collect()
+    }
+
+    pub(crate) async fn create_by_hand(&self) -> String {
+        let made = self.client.create_access_key().user_name(&self.user).send().await.expect("an access key");
+        made.access_key().expect("an access key").access_key_id().to_owned()
+    }
+
+    pub(crate) async fn delete_by_hand(&self, id: &str) {
+        self.client.delete_access_key().user_name(&self.user).access_key_id(id).send().await.expect("deleted");
+    }
+
+    pub(crate) async fn delete_user(&self) {
+        self.client.delete_user().user_name(&self.user).send().await.expect("deleted");
+    }
+}
+
+/// A record with a planned version.
+#[derive(Clone)]
+pub(crate) struct Planned {
+    pub(crate) record: KeyRecord,
+    pub(crate) version: VersionId,
+}
+
+impl Planned {
+    pub(crate) fn new(key: &KeyId) -> Self {
+        Self::with(key, IamIssuer::shape())
+    }
+
+    pub(crate) fn of_one_value(key: &KeyId) -> Self {
+        Self::with(key, Shape::One)
+    }
+
+    fn with(key: &KeyId, shape: Shape) -> Self {
+        let owners = Ownership::new("data", "ada@example.com", "grace@example.com", "#data").expect("owners");
+        let scope = Scope::new(AccessLevel::ReadOnly);
+        let draft = KeyDraft::new(key.clone(), owners, scope, "iam".parse().expect("an issuer")).shape(shape);
+        let record = KeyRecord::register(&draft, &change()).expect("a record");
+        let version = VersionId::generate();
+        let begin = Transition::Begin {
+            run: RunId::generate(),
+            kind: RunKind::Provision,
+            version,
+            holder: HolderId::generate(),
+            reason: "a test".parse().expect("a reason"),
+        };
+        Self { record: record.apply(&begin, &change()).expect("a run"), version }
+    }
+
+    pub(crate) fn issue(&self) -> Issue<'_> {
+        Issue { record: &self.record, version: self.record.version(self.version).expect("the version") }
+    }
+
+    /// The key was made and stored.
+    pub(crate) fn stored(&mut self, made: &NewKey) {
+        let store = Transition::Store {
+            version: self.version,
+            issuer_ref: made.reference.clone(),
+            issuer_state: made.state.clone(),
+            fingerprint: None,
+            expires_at: made.expires_at,
+        };
+        self.go(&store);
+    }
+
+    /// The version is given up and another one planned.
+    pub(crate) fn replanned(&mut self) {
+        let (abandoned, version) = (self.version, VersionId::generate());
+        let run = self.record.run().is_some();
+        assert!(run, "a run is under way");
+        let evidence = Evidence::lossy("given up");
+        if self.record.version(abandoned).is_some_and(|version| version.was_created()) {
+            self.go(&Transition::Abandon { evidence });
+            let reason = "again".parse().expect("a reason");
+            let (run, holder) = (RunId::generate(), HolderId::generate());
+            self.go(&Transition::Begin { run, kind: RunKind::Provision, version, holder, reason });
+        } else {
+            self.go(&Transition::Replan { abandoned, version, holder: HolderId::generate(), evidence });
+        }
+        self.version = version;
+    }
+
+    /// The same record, with the name of an orphan.
+    pub(crate) fn adopted(&self, version: VersionId, reference: &IssuerRef) -> Self {
+        let mut adopted = Self { record: self.record.clone(), version };
+        adopted.go(&Transition::Adopt { version, issuer_ref: reference.clone() });
+        adopted
+    }
+
+    fn go(&mut self, transition: &Transition) {
+        self.record = self.record.apply(transition, &change()).expect("a legal move");
+    }
+}
+
+fn change() -> Change {
+    Change::new("tester".parse().expect("an actor"), SystemClock.now())
+}
+
+/// An error as IAM writes it.
+pub(crate) fn error(status: u16, code: &str) -> Answer {
+    let body = format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code></Error></ErrorResponse>");
+    Answer::new(status, body).header("content-type", "text/xml")
+}
+
+pub(crate) fn access_denied() -> Answer {
+    error(403, "AccessDenied")
+}

@@ -18,3 +18,4 @@ mod records;
 pub use auth::{Auth, Jwt};
 pub use backend::VaultBackend;
 pub use config::{Connection, ConnectionBuilder, VaultBuilder};
+pub use keyward_remote::Retry;

@@ -1,9 +1,8 @@
 //! The contract: one named test per rule, on OpenBao, each in a folder of its own.
 
-#[path = "server/mod.rs"]
-mod server;
+mod common;
 
-use server::{on_runtime, open};
+use common::{on_runtime, open};
 
 keyward_conformance::suite!(
     #[ignore = "needs tests/servers/up.sh"]

@@ -78,6 +78,10 @@ impl VaultBackend {
             looked += 1;
             let mut below = self.names_in(cx, Operation::Adoption, name.trim_end_matches('/'), None, NAMES).await?;
             below.retain(|entry| {
+                // What cannot be named cannot be adopted; and a name such as `..` leads elsewhere.
+                if entry.trim_end_matches('/').parse::<VaultPathText>().is_err() {
+                    return false;
+                }
                 let full = format!("{name}{entry}");
                 // A folder may hold what lies behind the last path although it stands before it.
                 behind(&full) || after.is_some_and(|after| entry.ends_with('/') && after.starts_with(&full))

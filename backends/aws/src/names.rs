@@ -83,6 +83,12 @@ impl Prefix {
     }
 }
 
+/// True for what can be the id of a version: it goes into stamps and tokens, which may be logged.
+pub(crate) fn is_plain(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
+    (1..=64).contains(&id.len()) && id.bytes().all(plain)
+}
+
 /// A fresh id for the first version of a secret.
 pub(crate) fn placeholder() -> String {
     format!("{PLACEHOLDER}{}", Uuid::now_v7().simple())
@@ -135,9 +141,10 @@ pub(crate) fn shown<'a>(id: &str, labels: impl IntoIterator<Item = &'a str>) -> 
     if is_placeholder(id) {
         return Shows::Nothing;
     }
-    match (of_copy(id), version) {
-        (Some((publication, version)), _) => Shows::Ours { publication, version },
-        (None, Some(version)) => Shows::Ours { publication: PublicationId::first(version), version },
+    // A copy carries no label of a held version, unless it was claimed anew after its key was retired.
+    match (version, of_copy(id)) {
+        (Some(version), _) => Shows::Ours { publication: PublicationId::first(version), version },
+        (None, Some((publication, version))) => Shows::Ours { publication, version },
         (None, None) => Shows::Foreign,
     }
 }
@@ -180,6 +187,9 @@ mod tests {
         let copy = copy(publication, version);
         assert_eq!(copy.len(), 64);
         assert_eq!(shown(&copy, [CURRENT]), Shows::Ours { publication, version });
+        let claimed_anew = VersionId::generate();
+        let shows = Shows::Ours { publication: PublicationId::first(claimed_anew), version: claimed_anew };
+        assert_eq!(shown(&copy, [CURRENT, claimed(claimed_anew).as_str()]), shows);
         assert_eq!(shown(&version.to_string(), [CURRENT]), Shows::Foreign);
         assert_eq!(shown(&placeholder(), [CURRENT]), Shows::Nothing);
         assert!((32..=64).contains(&placeholder().len()));

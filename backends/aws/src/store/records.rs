@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::types::FilterNameStringType;
 use keyward_core::{
-    Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Operation, Page, PageToken, Result, Stamp, Stamped,
-    Swap,
+    Context, Error, ErrorKind, Expect, KeyId, KeyRecord, ListQuery, Operation, OperationId, Page, PageToken, Result,
+    Stamp, Stamped, Swap,
 };
 use keyward_remote::fan_out;
 
@@ -93,6 +93,7 @@ impl Store {
         };
         let proposal = Proposal {
             name: self.prefix.record(key),
+            operation,
             id: operation.to_string(),
             raw: Raw { bytes: encoded.as_slice().into(), is_text: true },
         };
@@ -116,11 +117,9 @@ impl Store {
         }
         // An accepted repeat does not say what came after it, so both ways end in a look.
         match (self.load_one(call, key).await, created) {
-            (Ok(there), Ok(())) if there.is_none() => Ok(Swap::Applied(Stamp::new(next.id.as_str()))),
-            (Ok(there), created) => match next.is_current(there.as_ref()) {
-                true => Ok(Swap::Applied(Stamp::new(next.id.as_str()))),
-                false => settled(created, there),
-            },
+            (Ok(None), Ok(())) => Ok(Swap::Applied(Stamp::new(next.id.as_str()))),
+            (Ok(None), Err(fault)) => Err(fault.into()),
+            (Ok(there), _) => Ok(next.swapped(there)),
             (Err(error), Ok(())) => Err(unresolved(call, &error)),
             (Err(error), Err(fault)) => Err(if fault.class() == Class::Lost { fault.into() } else { error }),
         }
@@ -149,9 +148,10 @@ impl Store {
                 Err(_) if fault.class() == Class::Lost => return Err(fault.into()),
                 Err(error) => return Err(error),
             };
-            let still = there.as_ref().is_some_and(|there| there.stamp == *at) && !next.is_current(there.as_ref());
-            if !still {
-                return Ok(next.swapped(there));
+            let still = there.as_ref().is_some_and(|there| there.stamp == *at);
+            match next.swapped(there) {
+                Swap::Conflict(_) if still => {}
+                swap => return Ok(swap),
             }
             // Nobody was faster: another proposal has only taken the label of ours.
             if round == ROUNDS || fault.class() == Class::Lost {
@@ -212,20 +212,17 @@ impl Store {
 /// A record to be stored, under its operation id.
 struct Proposal {
     name: String,
+    operation: OperationId,
     id: String,
     raw: Raw,
 }
 
 impl Proposal {
-    fn is_current(&self, there: Option<&Stamped<KeyRecord>>) -> bool {
-        there.is_some_and(|there| there.stamp.as_str() == self.id)
-    }
-
+    /// What became of it, by the record that is there.
     fn swapped(&self, there: Option<Stamped<KeyRecord>>) -> Swap {
-        if self.is_current(there.as_ref()) {
-            Swap::Applied(Stamp::new(self.id.as_str()))
-        } else {
-            Swap::Conflict(there)
+        match there {
+            Some(there) if there.value.operation() == Some(self.operation) => Swap::Applied(there.stamp),
+            there => Swap::Conflict(there),
         }
     }
 }
@@ -239,13 +236,6 @@ fn record(call: Call<'_>, key: &KeyId, found: &Found) -> Result<Stamped<KeyRecor
         return Err(tampered("the record is that of another key"));
     }
     Ok(Stamped { value, stamp: Stamp::new(found.id.as_str()) })
-}
-
-fn settled(created: Result<(), Fault>, there: Option<Stamped<KeyRecord>>) -> Result<Swap> {
-    match (created, there) {
-        (Err(fault), None) => Err(fault.into()),
-        (_, there) => Ok(Swap::Conflict(there)),
-    }
 }
 
 /// It was accepted, but not seen.

@@ -25,9 +25,10 @@ pub(crate) struct Description {
 
 impl Description {
     pub(super) fn of(answer: DescribeSecretOutput) -> Self {
+        let versions = answer.version_ids_to_stages.unwrap_or_default().into_iter();
         let tags = answer.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?)));
         Self {
-            versions: answer.version_ids_to_stages.unwrap_or_default().into_iter().collect(),
+            versions: versions.filter(|(id, _)| names::is_plain(id)).collect(),
             tags: tags.collect(),
             changed_at: answer.last_changed_date.as_ref().and_then(time),
             goes_at: answer.deleted_date.as_ref().and_then(time),

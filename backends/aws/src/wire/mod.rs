@@ -14,7 +14,7 @@ pub(crate) use description::Description;
 
 use crate::call::Call;
 use crate::error::{Class, Fault, NAME};
-use crate::names::CURRENT;
+use crate::names::{self, CURRENT};
 use crate::native::Raw;
 
 /// How many secrets a batched read may name.
@@ -168,7 +168,7 @@ fn found(
         (None, Some(binary)) => Raw { bytes: SecretValue::new(binary.into_inner()), is_text: false },
         (None, None) => return None,
     };
-    Some(Found { id: id?, labels: labels.unwrap_or_default(), raw })
+    Some(Found { id: id.filter(|id| names::is_plain(id))?, labels: labels.unwrap_or_default(), raw })
 }
 
 fn nonsense(call: Call<'_>) -> Fault {

@@ -1,13 +1,16 @@
 //! What can be chosen when a backend is opened.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_compat::Compat;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
 use aws_types::SdkConfig;
-use keyward_core::{Capabilities, Cas, Destroy, NativeCurrent};
+use futures_util::future::{Either, select};
+use keyward_core::{Capabilities, Cas, Clock, Destroy, NativeCurrent, SystemClock};
 use keyward_remote::Retry;
 
 use crate::AwsBackend;
@@ -135,7 +138,11 @@ impl AwsBuilder {
         let region = self.config.region().ok_or(AwsError::Region)?.to_string();
         check_endpoint(&self.config, "Secrets Manager", self.endpoint.as_deref())?;
         let credentials = self.config.credentials_provider().ok_or(AwsError::Credentials)?;
-        credentials.provide_credentials().await.map_err(|_| AwsError::Credentials)?;
+        let asked = pin!(Compat::new(credentials.provide_credentials()));
+        let limit = pin!(SystemClock.sleep(self.connect.saturating_add(self.attempt)));
+        let Either::Left((Ok(_), _)) = select(asked, limit).await else {
+            return Err(AwsError::Credentials);
+        };
 
         let config = hardened(&self.config, self.connect, self.attempt);
         let mut config = Builder::from(&config);

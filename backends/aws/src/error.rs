@@ -146,6 +146,16 @@ impl Fault {
         self
     }
 
+    /// The same where a label was to be moved: what is called a bad parameter is a label that is not where it was
+    /// seen.
+    pub(crate) fn of_a_move(mut self) -> Self {
+        if self.class == Class::Malformed {
+            self.class = Class::Exists;
+            self.error = same_but(&self.error, ErrorKind::Conflict).with_detail("the label is not where it was seen");
+        }
+        self
+    }
+
     /// Made again from the error that a retry handed back.
     pub(crate) fn again(error: Error) -> Self {
         let class = match error.kind() {

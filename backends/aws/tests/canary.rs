@@ -21,17 +21,23 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Keeps everything that is logged, each line with whether the filter the docs advise lets it through.
 #[derive(Clone, Default)]
-struct Log(Arc<(Mutex<Vec<(bool, String)>>, AtomicU64)>);
+struct Log(Arc<Lines>);
+
+#[derive(Default)]
+struct Lines {
+    kept: Mutex<Vec<(bool, String)>>,
+    spans: AtomicU64,
+}
 
 impl Log {
     fn keep(&self, metadata: &Metadata<'_>, text: Text) {
         let quiet = ["aws_smithy_runtime", "hyper"].iter().any(|target| metadata.target().starts_with(target));
         let advised = !quiet || *metadata.level() <= Level::INFO;
-        self.0.0.lock().expect("a log").push((advised, text.0));
+        self.0.kept.lock().expect("a log").push((advised, text.0));
     }
 
     fn take(&self) -> Vec<(bool, String)> {
-        std::mem::take(&mut *self.0.0.lock().expect("a log"))
+        std::mem::take(&mut *self.0.kept.lock().expect("a log"))
     }
 }
 
@@ -44,13 +50,13 @@ impl Subscriber for Log {
         let mut text = Text::default();
         attributes.record(&mut text);
         self.keep(attributes.metadata(), text);
-        Id::from_u64(self.0.1.fetch_add(1, Ordering::Relaxed) + 1)
+        Id::from_u64(self.0.spans.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
         let mut text = Text::default();
         values.record(&mut text);
-        self.0.0.lock().expect("a log").push((true, text.0));
+        self.0.kept.lock().expect("a log").push((true, text.0));
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -137,7 +143,7 @@ async fn a_marked_value_shows_nowhere() {
             Answer::new(500, echo.clone()),
             Answer::new(403, format!("<Error><Code>{echo}</Code></Error>")),
             Answer::new(400, "x").header("x-amzn-requestid", &echo).header("x-amzn-errortype", &echo),
-            Answer::new(200, format!(r#"{{"SecretString":"{}{echo}"}}"#, "x".repeat(2_000_000))),
+            Answer::new(200, format!(r#"{{"SecretString":"{}{echo}"}}"#, "x".repeat(200_000))),
         ]
     };
     for operation in [
@@ -157,11 +163,16 @@ async fn a_marked_value_shows_nowhere() {
         every_call(&canary, &store, &target("truncated")).await;
         proxy.clear();
     }
+    let mut repeated = 0;
     for (advised, line) in log.take() {
         if advised {
             canary.assert_absent(line, "a log with the filter of the docs");
+        } else if repeated == 0 && canary.found_in(line.as_bytes()).is_some() {
+            repeated += 1;
         }
     }
+    // Why the docs advise a filter; and the proof that this test would see it.
+    assert!(repeated > 0, "the SDK no longer logs answers whole: the filter is not needed any more");
 }
 
 async fn every_call(canary: &Canary, store: &impl SecretBackend, key: &Target) {

@@ -190,9 +190,7 @@ fn filters(query: &DiscoverQuery) -> Vec<(FilterNameStringType, String)> {
 /// Refused because the state changed meanwhile: the look afterwards decides.
 fn settle(moved: Result<(), Fault>) -> Result<()> {
     match moved {
-        Err(fault) if !matches!(fault.class(), Class::Malformed | Class::Exists | Class::Refused | Class::Absent) => {
-            Err(fault.into())
-        }
+        Err(fault) if !matches!(fault.class(), Class::Exists | Class::Refused | Class::Absent) => Err(fault.into()),
         _ => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use keyward_core::{
     SystemClock, Target, VersionId, Withdraw,
 };
 
-use super::{Place, Store};
+use super::{Place, ROUNDS, Store};
 use crate::error::Class;
 use crate::names::{self, RETIRED};
 use crate::native::Raw;
@@ -69,10 +69,15 @@ impl Store {
         {
             return Err(fault.error().clone());
         }
-        match (self.described(place).await?, created) {
-            (Some(found), _) => Ok(found),
-            (None, Err(fault)) => Err(fault.into()),
-            (None, Ok(())) => Err(place.call.error(ErrorKind::Unavailable, "the new secret cannot be seen yet")),
+        for round in 1..=ROUNDS {
+            if let Some(found) = self.described(place).await? {
+                return Ok(found);
+            }
+            self.wire.pause(place.cx, round).await;
+        }
+        match created {
+            Err(fault) => Err(fault.into()),
+            Ok(()) => Err(place.call.error(ErrorKind::Unavailable, "the new secret cannot be seen yet")),
         }
     }
 
@@ -145,7 +150,7 @@ impl Store {
 
     pub(crate) async fn survey(&self, cx: &Context, target: &Target) -> Result<Survey> {
         let place = self.place(cx, Operation::Survey, target)?;
-        let found = self.described(&place).await?;
+        let found = self.wire.describe(place.call, &place.secret).await?;
         let versions = found.as_ref().map(Description::versions).unwrap_or_default();
         Ok(Survey::new(versions, self.pointer_of(found.as_ref())))
     }

@@ -36,6 +36,7 @@ pub(crate) struct Store {
 /// A secret and the call about it.
 #[derive(Clone, Debug)]
 struct Place<'a> {
+    cx: &'a Context,
     call: Call<'a>,
     target: &'a Target,
     secret: String,
@@ -53,7 +54,7 @@ impl Store {
             Location::AwsSecret { name } => name.as_str().to_owned(),
             _ => return Err(call.error(ErrorKind::Unsupported, "this location is not in AWS Secrets Manager")),
         };
-        Ok(Place { call, target, secret })
+        Ok(Place { cx, call, target, secret })
     }
 
     /// The secret as it is; refused when it is about to go.

@@ -25,10 +25,11 @@ impl Store {
         let mut lost: Option<Fault> = None;
         for round in 1..=ROUNDS {
             let found = match (self.described(&place).await, lost) {
-                (Ok(found), fault) => {
+                (Ok(Some(found)), fault) => {
                     lost = fault;
-                    found.ok_or_else(missing)?
+                    found
                 }
+                (Ok(None), _) => return Err(missing()),
                 // The move may have happened, and looking did not tell.
                 (Err(_), Some(fault)) if fault.class() == Class::Lost => return Err(fault.into()),
                 (Err(error), _) => return Err(error),
@@ -48,13 +49,20 @@ impl Store {
                 return Err(fault.into());
             }
             self.check_writable(&place, &found)?;
-            let held = found.holds(version).ok_or_else(missing)?;
+            let Some(held) = found.holds(version) else {
+                if round == ROUNDS {
+                    break;
+                }
+                // Staged just now, perhaps, and not seen yet.
+                self.wire.pause(cx, round).await;
+                continue;
+            };
             match self.make_current(&place, &found, held, version, publication).await? {
                 Ok(token) => return Ok(Publish::Moved(token)),
                 Err(fault) => lost = Some(fault),
             }
         }
-        Err(place.call.error(ErrorKind::Unknown, "the pointer stands where it was, yet it does not move"))
+        Err(missing())
     }
 
     /// Moves the current label. The inner error is one to be settled by looking.
@@ -89,7 +97,7 @@ impl Store {
 /// Faults after which only a look tells what became of it.
 fn settle<T>(fault: Fault) -> Result<Result<T, Fault>> {
     match fault.class() {
-        Class::Absent | Class::Exists | Class::Lost | Class::Malformed | Class::Refused => Ok(Err(fault)),
+        Class::Absent | Class::Exists | Class::Lost | Class::Refused => Ok(Err(fault)),
         _ => Err(fault.into()),
     }
 }

@@ -111,7 +111,7 @@ impl Store {
         let text = next.raw.text().unwrap_or_default();
         let created = self.wire.create(call, &next.name, &next.id, &text).await;
         if let Err(fault) = &created
-            && !matches!(fault.class(), Class::Exists | Class::Refused | Class::Lost | Class::Malformed)
+            && !matches!(fault.class(), Class::Exists | Class::Refused | Class::Lost)
         {
             return Err(fault.error().clone());
         }
@@ -136,10 +136,7 @@ impl Store {
                 Ok(()) => return Ok(Swap::Applied(Stamp::new(next.id.as_str()))),
                 Err(fault) => fault,
             };
-            let settles = matches!(
-                fault.class(),
-                Class::Absent | Class::Exists | Class::Malformed | Class::Refused | Class::Lost
-            );
+            let settles = matches!(fault.class(), Class::Absent | Class::Exists | Class::Refused | Class::Lost);
             if !settles {
                 return Err(fault.into());
             }

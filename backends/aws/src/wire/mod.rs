@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretListEntry, SecretValueEntry};
-use keyward_core::{Context, KeyId, Operation, SecretValue};
+use keyward_core::{Clock, Context, KeyId, Operation, SecretValue, SystemClock};
 use keyward_remote::Retry;
 
 pub(crate) use description::Description;
@@ -58,6 +58,12 @@ pub(crate) struct Entry {
 impl Wire {
     pub(crate) fn new(client: Client, retry: Retry) -> Self {
         Self { client, retry }
+    }
+
+    /// Waits before looking again: what was written just now may not be seen yet.
+    pub(crate) async fn pause(&self, cx: &Context, round: usize) {
+        let doubled = self.retry.first.saturating_mul(1 << round.min(8));
+        SystemClock.sleep((doubled / 2).min(cx.remaining())).await;
     }
 
     /// Calls of one operation that change nothing.

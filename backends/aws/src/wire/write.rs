@@ -49,7 +49,7 @@ impl Wire {
         let request = self.client.update_secret_version_stage().secret_id(secret).version_stage(label);
         let request = request.set_remove_from_version_id(from.map(str::to_owned));
         let request = request.set_move_to_version_id(to.map(str::to_owned));
-        call.writes().send(|| request.clone().send()).await.map(|_| ())
+        call.writes().send(|| request.clone().send()).await.map(|_| ()).map_err(Fault::of_a_move)
     }
 
     /// Deletes a secret: after a window of so many days, or at once for none. Answers when it goes.

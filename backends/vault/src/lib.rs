@@ -7,6 +7,7 @@ mod backend;
 mod client;
 mod config;
 mod error;
+pub mod issuer;
 mod kv;
 mod list;
 mod material;
@@ -14,6 +15,7 @@ mod names;
 mod pointer;
 mod preflight;
 mod records;
+pub mod transit;
 
 pub use auth::{Auth, Jwt};
 pub use backend::VaultBackend;

@@ -118,14 +118,23 @@ impl Signer {
              from cryptography.hazmat.primitives import serialization as s\n\
              k = ec.generate_private_key(ec.SECP256R1())\n\
              open('key.pem','wb').write(k.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))\n\
-             open('pub.pem','wb').write(k.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))\n",
+             open('pub.pem','wb').write(k.public_key().public_bytes(s.Encoding.PEM, s.PublicFormat.SubjectPublicKeyInfo))\n\
+             import datetime as d\n\
+             from cryptography import x509\n\
+             from cryptography.hazmat.primitives import hashes\n\
+             n = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, 'tests')])\n\
+             t = d.datetime.now(d.timezone.utc)\n\
+             c = x509.CertificateBuilder().subject_name(n).issuer_name(n).public_key(k.public_key())\n\
+             c = c.serial_number(1).not_valid_before(t).not_valid_after(t + d.timedelta(days=1)).sign(k, hashes.SHA256())\n\
+             open('ca.pem','wb').write(c.public_bytes(s.Encoding.PEM))\n",
             &[],
         );
         signer
     }
 
-    fn public(&self) -> String {
-        std::fs::read_to_string(self.0.path().join("pub.pem")).expect("a public key")
+    /// A file it made: `pub.pem`, or `ca.pem` with a certificate of its own.
+    fn made(&self, name: &str) -> String {
+        std::fs::read_to_string(self.0.path().join(name)).expect("it was made")
     }
 
     /// Writes a token for a subject to a file, which lasts so many seconds.
@@ -161,7 +170,7 @@ async fn a_signed_identity_logs_in_and_is_read_anew_each_time() {
     let (operator, signer) = (Operator::of_tests(), Signer::new());
     let mount = unique("jwt");
     operator.must("POST", &format!("sys/auth/{mount}"), json!({ "type": "jwt" })).await;
-    let body = json!({ "jwt_validation_pubkeys": [signer.public()] });
+    let body = json!({ "jwt_validation_pubkeys": [signer.made("pub.pem")] });
     operator.must("POST", &format!("auth/{mount}/config"), body).await;
     let body = json!({ "role_type": "jwt", "user_claim": "sub", "bound_subject": "billing",
         "bound_audiences": ["keyward"], "token_policies": ["default"] });
@@ -200,7 +209,7 @@ async fn a_kubernetes_service_account_logs_in() {
     operator.must("POST", &format!("sys/auth/{mount}"), json!({ "type": "kubernetes" })).await;
     let reviewer = std::fs::read_to_string(signer.sign("reviewer", 600)).expect("a token");
     let body = json!({ "kubernetes_host": kubernetes.url(), "token_reviewer_jwt": reviewer.trim(),
-        "disable_local_ca_jwt": true, "disable_iss_validation": true });
+        "disable_local_ca_jwt": true, "kubernetes_ca_cert": signer.made("ca.pem"), "disable_iss_validation": true });
     operator.must("POST", &format!("auth/{mount}/config"), body).await;
     let body = json!({ "bound_service_account_names": "billing", "bound_service_account_namespaces": "prod",
         "token_policies": ["default"] });

@@ -67,7 +67,6 @@ impl Client {
     }
 
     /// Makes a request once under another token than ours, to probe that one.
-    #[expect(dead_code, reason = "for the issuers")]
     pub(crate) async fn with_token(
         &self,
         cx: &Context,

@@ -1,4 +1,24 @@
-//! HashiCorp Vault and OpenBao, KV version 2. Being built.
+#![doc = include_str!("docs.md")]
+//!
+//! # Policies
+//!
+//! Each is applied by a real server in a test. They are written for the mount `secret` and the prefix `keyward`.
+//!
+//! ```hcl
+#![doc = include_str!("../policies/reader.hcl")]
+//! ```
+//!
+//! ```hcl
+#![doc = include_str!("../policies/inventory.hcl")]
+//! ```
+//!
+//! ```hcl
+#![doc = include_str!("../policies/rotator.hcl")]
+//! ```
+//!
+//! Adopting takes, on top of the last one: `create`, `read`, `update` on `secret/data/<path>`, `read` on
+//! `secret/metadata/<path>`, and `create`, `update`, `delete` on `secret/metadata/keyward/adopted/*`; to discover
+//! paths, `list` on `secret/metadata/*`.
 #![forbid(unsafe_code)]
 
 mod adopted;

@@ -147,7 +147,7 @@ impl Signer {
              b = lambda x: base64.urlsafe_b64encode(x).rstrip(b'=')\n\
              k = s.load_pem_private_key(open('key.pem','rb').read(), None)\n\
              n = int(time.time())\n\
-             c = {'iss':'tests','sub':sys.argv[1],'aud':'keyward','iat':n,'nbf':n,'exp':n+int(sys.argv[2]),\n\
+             c = {'iss':'tests','sub':sys.argv[1],'aud':['keyward'],'iat':n,'nbf':n,'exp':n+int(sys.argv[2]),\n\
                   'kubernetes.io':{'namespace':'prod','serviceaccount':{'name':'billing','uid':'u-1'}}}\n\
              m = b(json.dumps({'alg':'ES256','typ':'JWT'}).encode())+b'.'+b(json.dumps(c).encode())\n\
              r, t = utils.decode_dss_signature(k.sign(m, ec.ECDSA(hashes.SHA256())))\n\

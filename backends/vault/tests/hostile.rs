@@ -131,11 +131,12 @@ fn good(path: &str) -> Answer {
     Answer::new(200, body).header("content-type", "application/json")
 }
 
-async fn open(url: &str, canary: &Canary) -> VaultBackend {
-    let token = format!("s.{}", VersionId::generate());
-    drop(canary);
-    let auth = Auth::token(SecretValue::from(token.as_str()));
-    let connection = Connection::builder(url, auth).retry(Retry::NEVER).connect(&cx()).await.expect("a connection");
+async fn open(url: &str) -> VaultBackend {
+    let connection = Connection::builder(url, Auth::token("s.token".into()))
+        .retry(Retry::NEVER)
+        .connect(&cx())
+        .await
+        .expect("a connection");
     VaultBackend::open(&cx(), connection).await.expect("a store")
 }
 
@@ -179,9 +180,9 @@ async fn no_answer_makes_a_secret_appear_where_it_must_not() {
         ("huge", format!(r#"{{"data":{{"data":{{"value":{quoted},"more":"{}"}}}}}}"#, "x".repeat(20 << 20))),
         ("deep", format!("{}{quoted}{}", r#"{"a":"#.repeat(500), "}".repeat(500))),
     ];
-    for status in [200, 204, 206, 301, 307, 400, 401, 403, 404, 405, 409, 412, 418, 429, 500, 502, 503] {
+    for status in [200, 204, 307, 400, 403, 404, 429, 500, 503] {
         for (what, body) in &bodies {
-            if *what == "huge" && status != 200 && status != 403 {
+            if *what == "huge" && status != 200 {
                 continue;
             }
             let calm = Arc::new(AtomicUsize::new(3));
@@ -197,7 +198,7 @@ async fn no_answer_makes_a_secret_appear_where_it_must_not() {
                     .header("x-echo", &echo)
             });
             let stub = stub.await;
-            let store = open(&stub.url(), &canary).await;
+            let store = open(&stub.url()).await;
             tour(&store, &canary, &format!("{what}, {status}")).await;
         }
     }

@@ -41,7 +41,8 @@ impl Login for Given {
         let question = Request::get("auth/token/lookup-self");
         let answer = http.send(cx, operation, &question, Some(&header)).await?;
         if matches!(answer.status, 401 | 403) {
-            let detail = "the token has run out, was revoked or never was one; give a new one";
+            let detail =
+                "the token has run out, was revoked or never was one, or may not look itself up; give a new one";
             return Err(fault(ErrorKind::Denied, operation, detail).with_code(answer.status.into()));
         }
         let data = reply(answer, operation, false)?.done(operation)?.take_data(operation)?;

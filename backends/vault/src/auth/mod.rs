@@ -39,7 +39,8 @@ pub(crate) enum Method {
 
 impl Auth {
     /// A token that exists already. It is renewed while the server allows that; when it has run out, calls are
-    /// `Denied`, because there is nothing to log in with.
+    /// `Denied`, because there is nothing to log in with. It must be allowed to look itself up, as the policy `default`
+    /// allows.
     pub fn token(token: SecretValue) -> Self {
         Self::by(Method::Token(token))
     }

@@ -4,8 +4,7 @@ use keyward::core::{
     DiscoverQuery, Existing, KeyDraft, Location, RunOutcome, SecretBackend, SecretBackendExt, Select, Shows,
 };
 use keyward::inventory::{AdoptionOutcome, Inventory, InventoryError};
-use keyward::rotation::{NeedsOperator, RotationError};
-use keyward_conformance::strict::{Fault, FaultPlan, Host, run_until_crash};
+use keyward_conformance::strict::{Fault, FaultPlan, Host};
 use serde_json::{Value, json};
 
 use crate::raw::Raw;
@@ -45,15 +44,10 @@ pub(crate) async fn an_existing_secret_is_adopted_rotated_and_undisturbed(store:
     let again = inventory(&world).adopt(draft, None, "twice").await;
     assert!(matches!(again, Err(InventoryError::AlreadyRegistered { .. })), "{again:?}");
 
-    // The first rotation goes through the whole playbook. The issuer has never heard of the old
-    // key, so a person signs for its death.
+    // The first rotation goes through the whole playbook, to the probe that sees the old key refused.
     let rotator = world.rotator(&Host::steady("a"), HEALTHY);
-    let mut run = rotator.start(&key(CHARGES), "first rotation").await.expect("start");
-    let asked = support::finish(&mut run, &world.clock).await.expect_err("asks");
-    assert!(matches!(asked, RotationError::NeedsOperator(NeedsOperator::RevokeByHand { .. })), "{asked}");
-    rotator.attest_revoked(&key(CHARGES), old, "deleted in the dashboard").await.expect("attest");
-    let report = support::finish(&mut run, &world.clock).await.expect("finish");
-    assert_eq!(report.outcome, RunOutcome::Completed);
+    let report = world.finish(&rotator, "first rotation").await.expect("rotate");
+    assert_eq!((report.outcome, report.from), (RunOutcome::Completed, Some(old)));
 
     let after = raw.get(&path).await.expect("there");
     assert_ne!(after.mark, before.mark, "a new version, where it always lay");
@@ -175,12 +169,12 @@ pub(crate) async fn a_death_at_every_call_of_an_adoption_is_finished_by_adopting
             raw.put(&path, &value).await;
             let before = raw.get(&path).await;
             let host = Host::new("a", FaultPlan::none().at(call, fault));
-            run_until_crash(&host, inventory_on(&host).adopt(draft(case), None, "first"));
+            world.until_death(&host, inventory_on(&host).adopt(draft(case), None, "first")).await;
             world.clock.advance(std::time::Duration::from_secs(600));
             let again = inventory_on(&Host::steady("b"));
-            match again.adopt(draft(case), None, "again").await {
-                Ok(_) | Err(InventoryError::AlreadyRegistered { .. }) => {}
-                Err(error) => panic!("call {call}, {fault:?}: {error}"),
+            match world.until_death(&Host::steady("b"), again.adopt(draft(case), None, "again")).await {
+                Some(Ok(_) | Err(InventoryError::AlreadyRegistered { .. })) => {}
+                other => panic!("call {call}, {fault:?}: {other:?}"),
             }
             let record = again.get(&draft(case).id).await.expect("registered");
             let primary = record.primary().unwrap_or_else(|| panic!("call {call}, {fault:?}: no primary")).id;

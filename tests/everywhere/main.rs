@@ -50,7 +50,6 @@ on_every_store! {
     playbook::a_key_that_is_given_up_leaves_a_tombstone
     playbook::a_key_of_fields_rotates_as_one
     playbook::keys_are_served_and_followed_without_a_runtime
-    playbook::a_death_at_every_call_ends_clean
     rotators::sixteen_rotators_one_run
 }
 
@@ -70,6 +69,17 @@ on_remote_stores! { adopt_vault adopt_aws:
     adopt::an_adoption_is_shown_first_and_taken_back
     adopt::many_are_adopted_with_a_report
     adopt::a_death_at_every_call_of_an_adoption_is_finished_by_adopting_again
+}
+
+/// Where calls cost nothing. What is remote dies at every request instead, behind a proxy.
+#[test]
+fn a_death_at_every_call_ends_clean_on_memory() {
+    run(async { playbook::a_death_at_every_call_ends_clean(stores::memory().await).await });
+}
+
+#[test]
+fn a_death_at_every_call_ends_clean_on_file() {
+    run(async { playbook::a_death_at_every_call_ends_clean(stores::file().await).await });
 }
 
 /// Runs a test on a runtime of its own.

@@ -52,10 +52,8 @@ impl Raw<'_> {
             Kind::Aws { .. } => {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let create = json!({"Name": path, "SecretString": text, "ClientRequestToken": token()});
-                let (created, _) = self.aws("CreateSecret", &create).await;
-                if !created {
-                    let put = json!({"SecretId": path, "SecretString": text, "ClientRequestToken": token()});
-                    assert!(self.aws("PutSecretValue", &put).await.0, "a native put");
+                if !self.aws("CreateSecret", &create).await.0 {
+                    self.overwrite(path, &text).await;
                 }
             }
             Kind::Vault { .. } => {
@@ -96,6 +94,20 @@ impl Raw<'_> {
             _ => panic!("no native readers"),
         };
         assert!(deleted, "a native delete");
+    }
+
+    /// A new current version. Put aside first, then made current: the server of the tests would
+    /// otherwise wipe the labels of the version before, which AWS keeps.
+    async fn overwrite(&self, path: &str, text: &str) {
+        let (_, now) = self.aws("GetSecretValue", &json!({"SecretId": path})).await;
+        let (version, stage) = (token(), ["by-hand"]);
+        let put =
+            json!({"SecretId": path, "SecretString": text, "ClientRequestToken": version, "VersionStages": stage});
+        assert!(self.aws("PutSecretValue", &put).await.0, "a native put");
+        let (to, from) = (version, &now["VersionId"]);
+        let current =
+            json!({"SecretId": path, "VersionStage": "AWSCURRENT", "MoveToVersionId": to, "RemoveFromVersionId": from});
+        assert!(self.aws("UpdateSecretVersionStage", &current).await.0, "a native move");
     }
 
     async fn aws(&self, action: &str, body: &Value) -> (bool, Value) {

@@ -96,6 +96,21 @@ impl World {
         panic!("the run does not get there");
     }
 
+    /// Runs a process until it is done or dead, while time goes by: a second every few milliseconds.
+    pub(crate) async fn until_death<T>(&self, host: &Host, work: impl Future<Output = T>) -> Option<T> {
+        let death = async {
+            while !host.crashed() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                self.clock.advance(Duration::from_secs(1));
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = death => None,
+        }
+    }
+
     /// What holds at every moment, whatever has failed.
     pub(crate) async fn check(&self, case: &str) {
         for (version, creates) in self.issuer.all_creates() {

@@ -9,8 +9,8 @@ use aws_sdk_secretsmanager::primitives::Blob;
 use aws_sdk_secretsmanager::types::Tag;
 use common::{assert_found, aws_url, cx, fresh_prefix, kind, one, open, staged, stranger, target};
 use keyward_core::{
-    Adopter, DiscoverQuery, ErrorKind, Location, PageToken, Pointer, PublicationId, Publish, Read, Retire,
-    SecretBackend, SecretBackendExt, Select, Shape, Shows, Stage, Target, VersionId,
+    Adopter, DiscoverQuery, ErrorKind, Expect, Location, PageToken, Pointer, PublicationId, Publish, Read, Retire,
+    SecretBackend, SecretBackendExt, Select, Shape, Shows, Stage, Swap, Target, VersionId,
 };
 
 /// A secret somebody has; answers its ARN.
@@ -68,6 +68,7 @@ async fn a_claim_by_name_or_arn_leaves_the_value_where_it_is() {
         // Another key cannot have it, nor take it away.
         let other = adopted("other", place);
         assert_eq!(kind(adopter.claim(&cx(), &other, VersionId::generate()).await), ErrorKind::Conflict);
+        assert_eq!(kind(store.stage(&cx(), &other, VersionId::generate(), &one(b"x")).await), ErrorKind::Conflict);
         adopter.release(&cx(), &other).await.expect("nothing of its own");
         assert_eq!(pointer(&store, &key).await.shows, Shows::Ours { publication, version });
 
@@ -101,8 +102,11 @@ async fn json_and_binary_secrets_are_adopted_in_their_shape() {
     assert_eq!(kind(adopter.claim(&cx(), &misshapen, VersionId::generate()).await), ErrorKind::Invalid);
     key.shape = adopter.inspect(&cx(), &key.location).await.expect("a look").shape.expect("a shape");
     assert_eq!(key.shape, fields(&["password", "user"]));
-    let material = adopter.claim(&cx(), &key, VersionId::generate()).await.expect("a claim");
+    let version = VersionId::generate();
+    let material = adopter.claim(&cx(), &key, version).await.expect("a claim");
     assert!(material.field("password").is_some_and(|value| value.ct_eq(&"p".into())));
+    // Its fields are in another order than we would write them, and it is the same material all the same.
+    assert_eq!(store.stage(&cx(), &key, version, &material).await.expect("a stage"), Stage::AlreadySame);
 
     // The whole object as one value is as good, and so is a binary value.
     adopter.release(&cx(), &key).await.expect("a release");
@@ -223,6 +227,31 @@ async fn discovery_lists_names_by_prefix_and_tag_without_our_own() {
     assert_eq!(all(DiscoverQuery::all()).await, ["-plain", "/a", "/b"]);
     let foreign = adopter.discover(&cx(), &DiscoverQuery::all(), Some(PageToken::new("1"))).await;
     assert_eq!(kind(foreign), ErrorKind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn an_adopted_secret_is_tagged_while_it_is_ours_and_its_guard_by_the_claim_alone() {
+    let (store, client) = (open().await, stranger(&aws_url()));
+    let name = format!("{}/tagged", fresh_prefix());
+    existing(&client, &name, "value").await;
+    let tags = async || {
+        let tags = client.describe_secret().secret_id(&name).send().await.expect("a description").tags;
+        let names = tags.unwrap_or_default().into_iter().filter_map(|tag| tag.key);
+        names.filter(|name| name.starts_with("keyward:")).collect::<Vec<_>>()
+    };
+    let place = Location::aws_secret(&name).expect("a name");
+    let record = common::record_at("tagged", place);
+    let Ok(Swap::Applied(stamp)) = store.swap(&cx(), record.id(), Expect::Absent, &record).await else {
+        panic!("a swap")
+    };
+    assert!(tags().await.is_empty(), "not ours yet");
+    let live = common::live(&record);
+    let answer = store.swap(&cx(), live.id(), Expect::At(stamp), &live).await;
+    assert!(matches!(answer, Ok(Swap::Applied(_))), "{answer:?}");
+    let tagged = tags().await;
+    assert!(tagged.contains(&"keyward:state".to_owned()), "{tagged:?}");
+    assert!(!tagged.contains(&"keyward:key".to_owned()), "{tagged:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use keyward_core::{
     VersionId,
 };
 
-use super::{Place, ROUNDS, Store, tags};
+use super::{ANOTHER_KEY, Place, ROUNDS, Store, tags};
 use crate::error::{Class, Fault};
 use crate::names::{self, RETIRED};
 use crate::wire::Description;
@@ -119,9 +119,8 @@ impl Store {
     }
 
     fn check_claim(&self, place: &Place<'_>, found: &Description) -> Result<()> {
-        let another = found.tags.get(tags::KEY).is_some_and(|key| *key != place.target.id.as_str());
-        if another {
-            return Err(place.call.error(ErrorKind::Conflict, "another key manages this secret (tag keyward:key)"));
+        if place.is_of_another_key(found) {
+            return Err(place.call.error(ErrorKind::Conflict, ANOTHER_KEY));
         }
         if found.current().is_none() {
             return Err(place.call.error(ErrorKind::NotFound, "the secret has no current value"));
@@ -135,7 +134,7 @@ impl Store {
     pub(crate) async fn release(&self, cx: &Context, target: &Target) -> Result<()> {
         let place = self.adopted(cx, target)?;
         let Some(found) = self.wire.describe(place.call, &place.secret).await? else { return Ok(()) };
-        if found.goes_at.is_some() || found.tags.get(tags::KEY).is_some_and(|key| *key != target.id.as_str()) {
+        if found.goes_at.is_some() || place.is_of_another_key(&found) {
             return Ok(());
         }
         if found.shows_a_publication() {

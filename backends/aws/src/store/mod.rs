@@ -21,6 +21,7 @@ pub(crate) use tags::Tags;
 
 /// How often a write is begun again when another writer came in between.
 const ROUNDS: usize = 4;
+const ANOTHER_KEY: &str = "another key manages this secret (tag keyward:key)";
 
 /// A store of records and material in one inventory.
 #[derive(Debug)]
@@ -40,6 +41,13 @@ struct Place<'a> {
     call: Call<'a>,
     target: &'a Target,
     secret: String,
+}
+
+impl Place<'_> {
+    /// By the one tag that is looked at: it keeps two keys from sharing an adopted secret.
+    fn is_of_another_key(&self, found: &Description) -> bool {
+        found.tags.get(tags::KEY).is_some_and(|key| *key != self.target.id.as_str())
+    }
 }
 
 impl Store {
@@ -77,6 +85,9 @@ impl Store {
         if found.is_replica_in(&self.region) {
             let detail = "this is a replica; rotate in the region of the primary secret";
             return Err(place.call.error(ErrorKind::Unsupported, detail));
+        }
+        if place.target.location != Location::Derived && place.is_of_another_key(found) {
+            return Err(place.call.error(ErrorKind::Conflict, ANOTHER_KEY));
         }
         Ok(())
     }

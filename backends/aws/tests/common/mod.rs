@@ -12,9 +12,9 @@ use aws_types::SdkConfig;
 use keyward_aws::{AwsBackend, AwsBuilder, Retry};
 use keyward_conformance::servers::{server_setting, server_url};
 use keyward_core::{
-    AccessLevel, Change, Clock, Context, Edit, ErrorKind, Expect, KeyDraft, KeyRecord, Location, Material, Ownership,
-    PublicationId, Publish, Read, RequestId, Scope, SecretBackend, Shape, Stage, Stamped, Swap, SystemClock, Target,
-    Transition, VersionId,
+    AccessLevel, Change, Clock, Context, Edit, ErrorKind, Evidence, Expect, HolderId, KeyDraft, KeyRecord, Location,
+    Material, Ownership, PointerToken, Proof, PublicationId, Publish, Read, RequestId, RunId, RunKind, Scope,
+    SecretBackend, Shape, Stage, Stamped, Swap, SystemClock, Target, Transition, VersionId,
 };
 use tokio::runtime::Runtime;
 
@@ -84,11 +84,16 @@ pub(crate) fn one(bytes: &[u8]) -> Material {
 
 /// The first record of a key.
 pub(crate) fn record(name: &str) -> KeyRecord {
+    record_at(name, Location::Derived)
+}
+
+/// The same, for a key that lies elsewhere.
+pub(crate) fn record_at(name: &str, location: Location) -> KeyRecord {
     let ownership = Ownership::new("platform", "ada@example.com", "grace@example.com", "#platform");
     let scope = Scope::new(AccessLevel::ReadOnly).permission("messages:read-only").expect("a permission");
     let scope = scope.service("reporting").expect("a service");
     let issuer = "acme".parse().expect("an issuer");
-    let draft = KeyDraft::new(target(name).id, ownership.expect("an ownership"), scope, issuer);
+    let draft = KeyDraft::new(target(name).id, ownership.expect("an ownership"), scope, issuer).location(location);
     KeyRecord::register(&draft, &change()).expect("a record")
 }
 
@@ -96,6 +101,23 @@ pub(crate) fn record(name: &str) -> KeyRecord {
 pub(crate) fn noted(record: &KeyRecord, note: &str) -> KeyRecord {
     let note = Edit::Note(note.parse().expect("a note"));
     record.apply(&Transition::Edit(note), &change()).expect("an edit")
+}
+
+/// The record with a version readers get.
+pub(crate) fn live(record: &KeyRecord) -> KeyRecord {
+    let version = VersionId::generate();
+    let reason = "a test".parse().expect("a reason");
+    let (run, holder) = (RunId::generate(), HolderId::generate());
+    let proof = Proof::new(change().at, 3, Evidence::lossy("three answers in a row"));
+    [
+        Transition::Begin { run, kind: RunKind::Manual, version, holder, reason },
+        Transition::Store { version, issuer_ref: None, issuer_state: None, fingerprint: None, expires_at: None },
+        Transition::Validate { proof },
+        Transition::Promote { publication: PublicationId::first(version), expect: PointerToken::new("some token") },
+        Transition::Confirm,
+    ]
+    .iter()
+    .fold(record.clone(), |record, step| record.apply(step, &change()).expect("a legal step"))
 }
 
 fn change() -> Change {

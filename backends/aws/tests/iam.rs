@@ -3,43 +3,28 @@
 
 mod common;
 mod iam_site;
+mod planned;
 
 use common::{config, config_of, cx, on_runtime};
-use iam_site::{IamSite, Planned, access_denied};
+use iam_site::{IamSite, access_denied};
 use keyward_aws::issuer::{IamIssuer, IamUsage, IamValidator};
 use keyward_conformance::servers::{Answer, Fault, Proxy, server_url};
 use keyward_core::{
-    CreateError, Created, Error, ErrorKind, Expect, IssuerStatus, KeyIssuer, LastUse, Material, MemoryBackend, NewKey,
-    Probe, Retry, Revoke, SecretBackend, SecretValue, Swap, UsageSignal, Validator,
+    Error, ErrorKind, Expect, IssuerStatus, KeyId, KeyIssuer, LastUse, Material, MemoryBackend, Probe, Retry, Revoke,
+    SecretBackend, SecretValue, Shape, Swap, UsageSignal, Validator,
 };
+use planned::{Planned, key, not_created, unknown};
 
 fn moto() -> String {
     server_url("AWS_ENDPOINT_URL_IAM")
 }
 
+fn plan_for(key: &KeyId) -> Planned {
+    Planned::new(key, IamIssuer::shape())
+}
+
 fn strict() -> String {
     server_url("KEYWARD_TEST_MINISTACK_URL")
-}
-
-fn key(created: Result<Created, CreateError>) -> NewKey {
-    match created.expect("an access key") {
-        Created::Key(key) => key,
-        Created::AskHuman(_) => panic!("IAM needs no person"),
-    }
-}
-
-fn not_created(created: Result<Created, CreateError>) -> Error {
-    match created {
-        Err(CreateError::NotCreated(error)) => error,
-        other => panic!("expected that nothing was created: {other:?}"),
-    }
-}
-
-fn unknown(created: Result<Created, CreateError>) -> Error {
-    match created {
-        Err(CreateError::Unknown(error)) => error,
-        other => panic!("expected an unknown outcome: {other:?}"),
-    }
 }
 
 #[test]
@@ -48,7 +33,7 @@ fn from_create_to_delete() {
     on_runtime(async {
         let site = IamSite::new(&moto()).await;
         let issuer = site.issuer();
-        let mut plan = Planned::new(&site.key);
+        let mut plan = plan_for(&site.key);
         let made = key(issuer.create(&cx(), plan.issue()).await);
         assert_eq!(made.material.shape(), IamIssuer::shape());
         let id = made.reference.clone().expect("an access key id");
@@ -88,17 +73,17 @@ fn what_is_certainly_not_created() {
         let proxy = Proxy::start(&moto()).await;
         let issuer = site.issuer_at(&proxy.url());
         // Before anything is sent.
-        let one_value = Planned::of_one_value(&site.key);
+        let one_value = Planned::new(&site.key, Shape::One);
         let error = not_created(issuer.create(&cx(), one_value.issue()).await);
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        let long = Planned::new(&format!("dev/analytics/{}", "x".repeat(60)).parse().expect("a key id"));
+        let long = plan_for(&format!("dev/analytics/{}", "x".repeat(60)).parse().expect("a key id"));
         assert_eq!(not_created(issuer.create(&cx(), long.issue()).await).kind(), ErrorKind::Invalid);
         let late = cx().within(std::time::Duration::ZERO);
-        let plan = Planned::new(&site.key);
+        let plan = plan_for(&site.key);
         assert_eq!(not_created(issuer.create(&late, plan.issue()).await).kind(), ErrorKind::Unavailable);
         assert_eq!(proxy.requests(), 0);
         // By the service.
-        let stranger = Planned::new(&"dev/analytics/nobody".parse().expect("a key id"));
+        let stranger = plan_for(&"dev/analytics/nobody".parse().expect("a key id"));
         assert_eq!(not_created(issuer.create(&cx(), stranger.issue()).await).kind(), ErrorKind::NotFound);
         proxy.plan(Fault::Answer(access_denied()).at(1));
         assert_eq!(not_created(issuer.create(&cx(), plan.issue()).await).kind(), ErrorKind::Denied);
@@ -125,7 +110,7 @@ fn a_create_without_an_answer_is_unknown_and_not_repeated() {
         ] {
             let site = IamSite::new(&moto()).await;
             let proxy = Proxy::start(&moto()).await;
-            let (what, plan) = (format!("{fault:?}"), Planned::new(&site.key));
+            let (what, plan) = (format!("{fault:?}"), plan_for(&site.key));
             proxy.plan(fault.always());
             let error = unknown(site.issuer_at(&proxy.url()).create(&cx(), plan.issue()).await);
             assert_eq!((error.kind(), proxy.requests()), (ErrorKind::Unknown, 1), "{what}: {error}");
@@ -141,7 +126,7 @@ fn at_the_cap_the_error_says_what_to_do() {
         let site = IamSite::new(&moto()).await;
         let issuer = site.issuer();
         assert_eq!(issuer.capabilities().max_live, Some(2));
-        let mut plan = Planned::new(&site.key);
+        let mut plan = plan_for(&site.key);
         let foreign = site.create_by_hand().await;
         plan.stored(&key(issuer.create(&cx(), plan.issue()).await));
         plan.replanned();
@@ -167,7 +152,7 @@ fn at_the_cap_the_error_says_what_to_do() {
 fn without_a_label_nothing_is_found_unless_nobody_else_creates() {
     on_runtime(async {
         let site = IamSite::new(&moto()).await;
-        let plan = Planned::new(&site.key);
+        let plan = plan_for(&site.key);
         let issuer = site.issuer();
         assert!(!issuer.capabilities().finds_by_label);
         let error = issuer.find(&cx(), &plan.record, None).await.expect_err("no labels");
@@ -195,7 +180,7 @@ fn an_access_key_whose_create_was_lost_is_found_and_deleted() {
         let site = IamSite::new(&moto()).await.tagged().await;
         let proxy = Proxy::start(&moto()).await;
         proxy.plan(Fault::LoseReply.at(1));
-        let mut plan = Planned::new(&site.key);
+        let mut plan = plan_for(&site.key);
         unknown(site.sole_at(&proxy.url()).create(&cx(), plan.issue()).await);
         assert_eq!(proxy.requests(), 2, "the tag, and one create");
 
@@ -221,7 +206,7 @@ fn an_access_key_whose_create_was_lost_is_found_and_deleted() {
 fn calls_that_may_be_repeated_are() {
     on_runtime(async {
         let site = IamSite::new(&moto()).await;
-        let mut plan = Planned::new(&site.key);
+        let mut plan = plan_for(&site.key);
         plan.stored(&key(site.issuer().create(&cx(), plan.issue()).await));
         let proxy = Proxy::start(&moto()).await;
         let issuer = site.issuer_at(&proxy.url());
@@ -242,7 +227,7 @@ fn calls_that_may_be_repeated_are() {
 fn a_version_stays_with_the_user_it_was_made_for() {
     on_runtime(async {
         let (site, other) = (IamSite::new(&moto()).await, IamSite::new(&moto()).await);
-        let mut plan = Planned::new(&site.key);
+        let mut plan = plan_for(&site.key);
         plan.stored(&key(site.issuer().create(&cx(), plan.issue()).await));
         let moved = IamIssuer::builder(&config(&moto())).user(&site.key, &other.user).open().expect("an issuer");
         assert_eq!(moved.status(&cx(), plan.issue()).await.expect("a status"), IssuerStatus::Live);
@@ -256,7 +241,7 @@ fn a_version_stays_with_the_user_it_was_made_for() {
 fn a_version_without_a_name_is_for_a_person() {
     on_runtime(async {
         let site = IamSite::new(&moto()).await;
-        let (issuer, plan) = (site.issuer(), Planned::new(&site.key));
+        let (issuer, plan) = (site.issuer(), plan_for(&site.key));
         assert_eq!(issuer.status(&cx(), plan.issue()).await.expect("an answer"), IssuerStatus::CannotSay);
         assert!(matches!(issuer.revoke(&cx(), plan.issue()).await, Ok(Revoke::AskHuman(_))));
         assert_eq!(issuer.deactivate(&cx(), plan.issue()).await.expect_err("no name").kind(), ErrorKind::NotFound);
@@ -271,7 +256,7 @@ fn a_probe_says_whose_key_it_is_and_whether_it_works() {
         let site = IamSite::new(&strict()).await;
         let issuer = site.issuer();
         let validator = IamValidator::of(&issuer);
-        let mut plan = Planned::new(&site.key);
+        let mut plan = plan_for(&site.key);
         let made = key(issuer.create(&cx(), plan.issue()).await);
         plan.stored(&made);
         let probe = |material: Material| {
@@ -311,8 +296,8 @@ fn a_probe_says_whose_key_it_is_and_whether_it_works() {
 fn a_working_key_of_another_user_proves_nothing() {
     on_runtime(async {
         let (site, other) = (IamSite::new(&strict()).await, IamSite::new(&strict()).await);
-        let theirs = key(other.issuer().create(&cx(), Planned::new(&other.key).issue()).await);
-        let (validator, plan) = (IamValidator::of(&site.issuer()), Planned::new(&site.key));
+        let theirs = key(other.issuer().create(&cx(), plan_for(&other.key).issue()).await);
+        let (validator, plan) = (IamValidator::of(&site.issuer()), plan_for(&site.key));
         let probe = validator.probe(&cx(), plan.issue(), &theirs.material).await.expect("an answer");
         assert!(matches!(&probe, Probe::Unclear(why) if why.as_str().contains("expected user")), "{probe:?}");
         // No answer is no proof either.
@@ -329,7 +314,7 @@ fn a_working_key_of_another_user_proves_nothing() {
 fn without_permission() {
     on_runtime(async {
         let site = IamSite::new(&strict()).await;
-        let mut plan = Planned::new(&site.key);
+        let mut plan = plan_for(&site.key);
         let made = key(site.issuer().create(&cx(), plan.issue()).await);
         plan.stored(&made);
         // The user itself may do nothing.
@@ -350,7 +335,7 @@ fn last_use_is_what_iam_knows() {
     on_runtime(async {
         let site = IamSite::new(&moto()).await;
         let issuer = site.issuer();
-        let mut plan = Planned::new(&site.key);
+        let mut plan = plan_for(&site.key);
         plan.stored(&key(issuer.create(&cx(), plan.issue()).await));
         let records = MemoryBackend::default();
         let swapped = records.swap(&cx(), &site.key, Expect::Absent, &plan.record).await.expect("a swap");
@@ -373,7 +358,7 @@ fn the_secret_shows_nowhere() {
     on_runtime(async {
         let site = IamSite::new(&moto()).await;
         let issuer = site.issuer_of(&config_of(&moto(), "AKIAOPERATOR", OPERATOR));
-        let plan = Planned::new(&site.key);
+        let plan = plan_for(&site.key);
         let made = key(issuer.create(&cx(), plan.issue()).await);
         let secret = made.material.field("secret_access_key").expect("a secret").duplicate();
         let secret = std::str::from_utf8(secret.expose_secret()).expect("text");

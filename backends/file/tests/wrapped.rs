@@ -32,7 +32,7 @@ fn refused(site: &Site, wrapper: &dyn KeyWrapper) -> (SealError, Error) {
 
 fn filled(kms: &Service) -> Site {
     let site = Site::empty();
-    let store = create(&site, kms).unwrap();
+    let store = create(&site, kms).expect("a new store");
     register(&store, &key("stripe"));
     publish(&store, &key("stripe"), "sk_test_1");
     site

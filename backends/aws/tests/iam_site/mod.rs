@@ -1,4 +1,4 @@
-//! A user of its own on a test server, and versions to mint keys for.
+//! A user of its own on a test server.
 
 use std::time::Duration;
 
@@ -9,10 +9,7 @@ use aws_types::SdkConfig;
 use keyward_aws::Retry;
 use keyward_aws::issuer::{IamBuilder, IamIssuer};
 use keyward_conformance::servers::Answer;
-use keyward_core::{
-    AccessLevel, Change, Clock, Evidence, HolderId, Issue, IssuerRef, KeyDraft, KeyId, KeyRecord, NewKey, Ownership,
-    RequestId, RunId, RunKind, Scope, Shape, SystemClock, Transition, VersionId,
-};
+use keyward_core::{KeyId, RequestId};
 
 use crate::common::config;
 
@@ -91,87 +88,6 @@ impl IamSite {
     pub(crate) async fn delete_user(&self) {
         self.client.delete_user().user_name(&self.user).send().await.expect("deleted");
     }
-}
-
-/// A record with a planned version.
-#[derive(Clone)]
-pub(crate) struct Planned {
-    pub(crate) record: KeyRecord,
-    pub(crate) version: VersionId,
-}
-
-impl Planned {
-    pub(crate) fn new(key: &KeyId) -> Self {
-        Self::with(key, IamIssuer::shape())
-    }
-
-    pub(crate) fn of_one_value(key: &KeyId) -> Self {
-        Self::with(key, Shape::One)
-    }
-
-    fn with(key: &KeyId, shape: Shape) -> Self {
-        let owners = Ownership::new("data", "ada@example.com", "grace@example.com", "#data").expect("owners");
-        let scope = Scope::new(AccessLevel::ReadOnly);
-        let draft = KeyDraft::new(key.clone(), owners, scope, "iam".parse().expect("an issuer")).shape(shape);
-        let record = KeyRecord::register(&draft, &change()).expect("a record");
-        let version = VersionId::generate();
-        let begin = Transition::Begin {
-            run: RunId::generate(),
-            kind: RunKind::Provision,
-            version,
-            holder: HolderId::generate(),
-            reason: "a test".parse().expect("a reason"),
-        };
-        Self { record: record.apply(&begin, &change()).expect("a run"), version }
-    }
-
-    pub(crate) fn issue(&self) -> Issue<'_> {
-        Issue { record: &self.record, version: self.record.version(self.version).expect("the version") }
-    }
-
-    /// The key was made and stored.
-    pub(crate) fn stored(&mut self, made: &NewKey) {
-        let store = Transition::Store {
-            version: self.version,
-            issuer_ref: made.reference.clone(),
-            issuer_state: made.state.clone(),
-            fingerprint: None,
-            expires_at: made.expires_at,
-        };
-        self.go(&store);
-    }
-
-    /// The version is given up and another one planned.
-    pub(crate) fn replanned(&mut self) {
-        let (abandoned, version) = (self.version, VersionId::generate());
-        let run = self.record.run().is_some();
-        assert!(run, "a run is under way");
-        let evidence = Evidence::lossy("given up");
-        if self.record.version(abandoned).is_some_and(|version| version.was_created()) {
-            self.go(&Transition::Abandon { evidence });
-            let reason = "again".parse().expect("a reason");
-            let (run, holder) = (RunId::generate(), HolderId::generate());
-            self.go(&Transition::Begin { run, kind: RunKind::Provision, version, holder, reason });
-        } else {
-            self.go(&Transition::Replan { abandoned, version, holder: HolderId::generate(), evidence });
-        }
-        self.version = version;
-    }
-
-    /// The same record, with the name of an orphan.
-    pub(crate) fn adopted(&self, version: VersionId, reference: &IssuerRef) -> Self {
-        let mut adopted = Self { record: self.record.clone(), version };
-        adopted.go(&Transition::Adopt { version, issuer_ref: reference.clone() });
-        adopted
-    }
-
-    fn go(&mut self, transition: &Transition) {
-        self.record = self.record.apply(transition, &change()).expect("a legal move");
-    }
-}
-
-fn change() -> Change {
-    Change::new("tester".parse().expect("an actor"), SystemClock.now())
 }
 
 /// An error as IAM writes it.

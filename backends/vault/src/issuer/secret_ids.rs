@@ -89,8 +89,11 @@ impl SecretIds {
         let body = json(&json!({ "secret_id_accessor": accessor.as_str() }));
         let request = Request::post(self.path(role, "secret-id-accessor/lookup"), body);
         let found = match self.client.once(cx, operation, &request).await {
-            // A role that is gone is a failure of the server here, and would be one for ever.
-            Err(error) if error.code() == Some(500) && !self.has_role(cx, operation, role).await? => return Ok(None),
+            // With a role that is gone, and with some servers, one that is not there is a failure of the server, and
+            // would be one for ever.
+            Err(error) if error.code() == Some(500) && !self.is_listed(cx, operation, role, accessor).await? => {
+                return Ok(None);
+            }
             Err(error) if error.retry() != keyward_core::Retry::No => self.client.call(cx, operation, &request).await,
             answer => answer,
         };
@@ -122,13 +125,7 @@ impl SecretIds {
     /// The secret-ids of a role that carry a label of this record.
     pub(super) async fn find(&self, cx: &Context, role: &str, record: &KeyRecord) -> Result<Vec<IssuerKey>> {
         let operation = Operation::Find;
-        let request = Request::list(self.path(role, "secret-id"));
-        let listed = match self.client.call(cx, operation, &request).await? {
-            // No secret-id, or (400) no role to have one.
-            Reply::Missing(_) => return Ok(Vec::new()),
-            Reply::Refused if !self.has_role(cx, operation, role).await? => return Ok(Vec::new()),
-            listed => listed.done(operation)?.into_keys(operation)?,
-        };
+        let listed = self.list(cx, operation, role).await?;
         if listed.len() > MAX_LISTED {
             let detail = "the role has more than 1,000 secret-ids, too many to look at; destroy those nobody uses";
             return Err(fault(ErrorKind::Quota, operation, detail));
@@ -143,6 +140,22 @@ impl SecretIds {
             Ok(label.map(|label| IssuerKey { label, reference: accessor }))
         });
         looked.await.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    /// The accessors of a role; none when there is no such role.
+    async fn list(&self, cx: &Context, operation: Operation, role: &str) -> Result<Vec<String>> {
+        let request = Request::list(self.path(role, "secret-id"));
+        match self.client.call(cx, operation, &request).await? {
+            Reply::Missing(_) => Ok(Vec::new()),
+            // What is answered for a role that is not there.
+            Reply::Refused if !self.has_role(cx, operation, role).await? => Ok(Vec::new()),
+            listed => listed.done(operation)?.into_keys(operation),
+        }
+    }
+
+    async fn is_listed(&self, cx: &Context, operation: Operation, role: &str, accessor: &IssuerRef) -> Result<bool> {
+        let listed = self.list(cx, operation, role).await?;
+        Ok(listed.iter().any(|listed| listed == accessor.as_str()))
     }
 
     async fn has_role(&self, cx: &Context, operation: Operation, role: &str) -> Result<bool> {

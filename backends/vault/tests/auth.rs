@@ -201,7 +201,7 @@ async fn a_kubernetes_service_account_logs_in() {
         let user = json!({ "username": "system:serviceaccount:prod:billing", "uid": "u-1",
             "groups": ["system:serviceaccounts"] });
         let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
-            "status": { "authenticated": true, "user": user } });
+            "status": { "authenticated": true, "audiences": ["keyward"], "user": user } });
         Answer::new(201, review.to_string()).header("content-type", "application/json")
     })
     .await;

@@ -37,12 +37,13 @@ pub(crate) fn hardened(config: &SdkConfig, connect: Duration, attempt: Duration)
 pub(crate) fn check_endpoint(config: &SdkConfig, service: &str, own: Option<&str>) -> Result<(), AwsError> {
     let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let from_environment = || config.service_config()?.load_config(key.ok()?);
-    let endpoint =
-        own.map(str::to_owned).or_else(from_environment).or_else(|| config.endpoint_url().map(str::to_owned));
-    match endpoint {
-        Some(endpoint) if !confidential(&endpoint) => Err(AwsError::Endpoint),
-        _ => Ok(()),
-    }
+    let mut endpoints = match own {
+        Some(own) => vec![own.to_owned()],
+        // Which of the two wins depends on how the configuration came about.
+        None => from_environment().into_iter().chain(config.endpoint_url().map(str::to_owned)).collect(),
+    };
+    endpoints.retain(|endpoint| !confidential(endpoint));
+    if endpoints.is_empty() { Ok(()) } else { Err(AwsError::Endpoint) }
 }
 
 /// The SDK prints whole answers, values among them, while this is set.

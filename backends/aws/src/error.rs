@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
@@ -224,22 +225,33 @@ fn classify<E: ProvideErrorMetadata>(failed: &SdkError<E, HttpResponse>) -> (Cla
             let known = said.err().meta().code().and_then(known);
             known.map_or_else(|| (by_status(said.raw()), None), |(class, code)| (class, Some(code)))
         }
-        SdkError::ConstructionFailure(_) => (Class::Denied, None),
-        SdkError::DispatchFailure(failure) if failure.is_user() => (Class::Denied, None),
+        SdkError::ConstructionFailure(_) => (Class::Malformed, None),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            Some(cause) if never_connected(cause) => (Class::Away, None),
-            // Not from the connection: credentials that could not be had.
-            Some(cause) if cause.is_other() && cause.as_other().is_none() => (Class::Denied, None),
-            _ => (Class::Lost, None),
+            Some(cause) => (unsent(cause).unwrap_or(Class::Lost), None),
+            None => (Class::Lost, None),
         },
         _ => (Class::Lost, None),
     }
 }
 
+/// Why a request was certainly not sent; `None` when it may have been.
+fn unsent(cause: &(dyn StdError + 'static)) -> Option<Class> {
+    if never_connected(cause) {
+        return Some(Class::Away);
+    }
+    match causes(cause).find_map(|error| error.downcast_ref::<CredentialsError>())? {
+        CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_) => Some(Class::Away),
+        _ => Some(Class::Denied),
+    }
+}
+
+fn causes<'a>(first: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(first), |error| (*error).source())
+}
+
 /// True when the other side never heard of the request.
 fn never_connected(cause: &(dyn StdError + 'static)) -> bool {
-    let chain = std::iter::successors(Some(cause), |error| (*error).source());
-    chain.filter_map(|error| error.downcast_ref::<io::Error>()).any(|error| {
+    causes(cause).filter_map(|error| error.downcast_ref::<io::Error>()).any(|error| {
         matches!(
             error.kind(),
             io::ErrorKind::ConnectionRefused
@@ -264,9 +276,8 @@ fn by_status(response: &HttpResponse) -> Class {
 
 fn detail<E>(failed: &SdkError<E, HttpResponse>, class: Class, code: Option<&'static str>) -> Option<&'static str> {
     match (failed, class, code) {
-        (SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_), Class::Denied, _) => {
-            Some("the request could not be signed; check that credentials and a region are set")
-        }
+        (SdkError::ConstructionFailure(_), ..) => Some("the request could not be built"),
+        (SdkError::DispatchFailure(_), Class::Denied, _) => Some("no credentials could be had to sign the request"),
         (SdkError::ResponseError(_), ..) => Some("the answer could not be understood"),
         (SdkError::TimeoutError(_), ..) => Some("no answer in time"),
         (_, Class::Quota, Some("LimitExceededException")) => {

@@ -2,8 +2,12 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use common::target;
 use common::{
     assert_found, aws_url, builder, cx, fresh_prefix, kind, noted, one, published, record, registered, staged,
@@ -14,6 +18,7 @@ use keyward_core::{
     ErrorKind, Expect, KeyId, PublicationId, Publish, ReadItem, Retire, SecretBackend, SecretBackendExt, Select, Stage,
     Stamp, Swap, VersionId, Withdraw,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A backend behind a proxy; it repeats nothing, so what settles a lost reply is reading back.
 async fn behind_proxy() -> (Proxy, AwsBackend) {
@@ -265,4 +270,58 @@ async fn a_stage_whose_reply_was_lost_is_the_same_when_repeated() {
     proxy.clear();
     assert_eq!(store.stage(&cx(), &key, version, &one(b"value")).await.expect("a stage"), Stage::AlreadySame);
     assert_eq!(store.stage(&cx(), &key, version, &one(b"other")).await.expect("a stage"), Stage::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn an_answer_that_is_no_http_leaves_the_outcome_open() {
+    let garbage = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", garbage.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = garbage.accept().await {
+            let mut seen = [0; 1024];
+            let _ = client.read(&mut seen).await;
+            let _ = client.write_all(b"\x00\x01 this is no HTTP\r\n\r\n").await;
+        }
+    });
+    let store = builder(&url, &fresh_prefix()).retry(Retry::NEVER).open().await.expect("a backend");
+    let next = record("garbage");
+    assert_eq!(kind(store.load_one(&cx(), next.id()).await), ErrorKind::Unavailable);
+    assert_eq!(kind(store.swap(&cx(), next.id(), Expect::Absent, &next).await), ErrorKind::Unknown);
+}
+
+/// Credentials that can be had once and never again.
+#[derive(Debug)]
+struct Once(AtomicBool, fn() -> CredentialsError);
+
+impl ProvideCredentials for Once {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let given = self.0.swap(true, Ordering::SeqCst);
+        future::ProvideCredentials::ready(if given {
+            Err((self.1)())
+        } else {
+            Ok(Credentials::from_keys("test", "test", None))
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn credentials_that_cannot_be_had_are_told_apart() {
+    let cases: [(fn() -> CredentialsError, ErrorKind); 2] = [
+        (|| CredentialsError::provider_timed_out(Duration::from_secs(1)), ErrorKind::Unavailable),
+        (|| CredentialsError::invalid_configuration("a text that must not show"), ErrorKind::Denied),
+    ];
+    for (error, expected) in cases {
+        let provider = SharedCredentialsProvider::new(Once(AtomicBool::new(false), error));
+        let config = common::config(&aws_url()).to_builder().credentials_provider(provider).build();
+        let store = AwsBackend::builder(&config).prefix(&fresh_prefix()).retry(Retry::NEVER).open().await;
+        let (store, next) = (store.expect("a backend"), record("unsigned"));
+        let refused = store.swap(&cx(), next.id(), Expect::Absent, &next).await.expect_err("an error");
+        assert_eq!(refused.kind(), expected, "nothing was sent, so nothing is unknown: {refused}");
+        assert!(!format!("{refused} {refused:?}").contains("must not show"));
+    }
 }

@@ -21,10 +21,17 @@ mod files;
 mod hooks;
 #[path = "canary/inputs.rs"]
 mod inputs;
+#[cfg(all(feature = "aws", feature = "vault"))]
+#[path = "everywhere/stores.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod opened;
 #[path = "canary/panics.rs"]
 mod panics;
 #[path = "canary/readers.rs"]
 mod readers;
+#[cfg(all(feature = "aws", feature = "vault"))]
+#[path = "canary/remote.rs"]
+mod remote;
 #[path = "canary/secret.rs"]
 mod secret;
 #[path = "canary/stores.rs"]

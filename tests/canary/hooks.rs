@@ -82,7 +82,8 @@ impl Subscriber for Recorder {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text::of(event.metadata());
         event.record(&mut text);
-        tell(Surface::Trace, "an event", &text.0);
+        let (target, line) = (event.metadata().target(), event.metadata().line().unwrap_or(0));
+        tell(Surface::Trace, &format!("an event of {target}, line {line},"), &text.0);
     }
 
     fn enter(&self, _: &Id) {}

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward::core::{
-    AuditAction, AuditEvent, AuditQuery, Context, Expect, ListQuery, Location, MemoryBackend, PageToken, PointerToken,
-    PublicationId, ReadItem, SecretBackend, SecretBackendExt, Select, Stamp, Target, VersionId,
+    AuditAction, AuditEvent, AuditQuery, Context, Expect, ListQuery, Location, MemoryBackend, NativeCurrent, PageToken,
+    PointerToken, PublicationId, ReadItem, SecretBackend, SecretBackendExt, Select, Stamp, Target, VersionId,
 };
 use keyward::file::{FileBackend, KeyFile};
 use keyward_conformance::strict::{Host, StrictFake};
@@ -75,7 +75,7 @@ fn no_call_on_the_encrypted_file_shows_a_secret_and_no_file_holds_one() {
 }
 
 /// Each method of the contract with marked material: done, repeated, refused, late, elsewhere.
-async fn every_method<B: SecretBackend>(w: &Witness, store: &B, clock: &Hasty) {
+pub(crate) async fn every_method<B: SecretBackend>(w: &Witness, store: &B, clock: &Hasty) {
     // Under names of their own: the store may have seen the tour.
     let drafts = [
         (named("production/payments/method", charges()), Kind::Text),
@@ -103,7 +103,7 @@ async fn material<B: SecretBackend>(w: &Witness, store: &B, target: &Target, kin
     w.good("stage again", store.stage(&cx, target, old, &secret).await);
     w.good("stage a conflict", store.stage(&cx, target, old, &Canary::shaped(kind, &target.shape)).await);
     w.good("stage another", store.stage(&cx, target, new, &Canary::shaped(kind, &target.shape)).await);
-    let elsewhere = Target::new(target.id.clone(), Location::aws_secret("acme").expect("a name"), target.shape.clone());
+    let elsewhere = Target::new(target.id.clone(), unadoptable(store), target.shape.clone());
     let other = if target.shape == pair().shape { charges().shape } else { pair().shape };
     let misshapen = Target::new(target.id.clone(), Location::Derived, other.clone());
     w.refused("stage of another shape", store.stage(&cx, target, never, &Canary::shaped(kind, &other)).await);
@@ -159,6 +159,14 @@ async fn material<B: SecretBackend>(w: &Witness, store: &B, target: &Target, kin
     w.refused("retire elsewhere", store.retire(&cx, &elsewhere, Duration::ZERO).await);
     w.good("retire", store.retire(&cx, target, Duration::ZERO).await);
     w.good("retire again", store.retire(&cx, target, Duration::ZERO).await);
+}
+
+/// A place this store can never adopt.
+fn unadoptable<B: SecretBackend>(store: &B) -> Location {
+    match store.capabilities().native_current {
+        NativeCurrent::AwsCurrent => Location::vault_path("secret", "acme", None).expect("a path"),
+        _ => Location::aws_secret("acme").expect("a name"),
+    }
 }
 
 async fn records<B: SecretBackend>(w: &Witness, store: &B, target: &Target) {

@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::config::http::HttpResponse;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use futures_util::future::{Either, select};
 use keyward_core::{Clock, Context, Error, KeyId, Operation, SystemClock};
-use keyward_remote::Retry;
+use keyward_remote::{Retry, quiet};
 
 use crate::error::{Class, Fault};
 
@@ -97,7 +97,7 @@ impl<'a> Call<'a> {
         let Some(call) = begun else {
             return Err(self.fault(Class::Away).with_detail("the deadline has passed"));
         };
-        let answer = match select(pin!(Compat::new(call)), pin!(SystemClock.sleep(self.cx.remaining()))).await {
+        let answer = match select(pin!(quiet(Compat::new(call))), pin!(SystemClock.sleep(self.cx.remaining()))).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => {
                 return Err(self.seen(self.fault(Class::Lost).with_detail("no answer before the deadline")));

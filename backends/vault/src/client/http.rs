@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use async_compat::Compat;
 use keyward_core::{Context, Operation, Result};
+use keyward_remote::quiet;
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::redirect;
-use tracing::Dispatch;
-use tracing::instrument::WithSubscriber;
 use url::{Host, Url};
 use vaultrs::api::EndpointMiddleware;
 use vaultrs::client::{VaultClient, VaultClientSettings};
@@ -100,7 +99,7 @@ impl Http {
         if let Some(body) = &request.body {
             call = call.header("Content-Type", "application/json").body(body.expose_secret().to_vec());
         }
-        Compat::new(receive(call)).await.map_err(|error| transport(&error, operation, request.is_write()))
+        quiet(Compat::new(receive(call))).await.map_err(|error| transport(&error, operation, request.is_write()))
     }
 
     /// Makes a call of vaultrs, without a token.
@@ -186,9 +185,4 @@ fn library_client(address: &Url, namespace: Option<&String>, pool: &reqwest::Cli
         namespace: namespace.cloned(),
     };
     Some(client)
-}
-
-/// Runs vaultrs with its log lines dropped: it logs what the server says in errors, word for word.
-async fn quiet<F: Future>(call: F) -> F::Output {
-    if tracing::dispatcher::has_been_set() { call.with_subscriber(Dispatch::none()).await } else { call.await }
 }

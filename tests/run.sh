@@ -110,7 +110,8 @@ examples() {
   mkdir -p target
   local out="$PWD/target/examples.log"
   : >"$out"
-  for example in load_at_startup rotate_embedded write_a_backend; do
+  if [ -z "$servers_up" ]; then servers; fi
+  for example in load_at_startup rotate_embedded write_a_backend aws vault; do
     printf -- '-- %s\n' "$example" | tee -a "$out"
     cargo run -q --all-features --locked --example "$example" >>"$out"
   done

@@ -4,6 +4,12 @@
 #[doc = include_str!("start.md")]
 pub mod start {}
 
+#[doc = include_str!("adopt.md")]
+pub mod adopt {}
+
+#[doc = include_str!("capabilities.md")]
+pub mod capabilities {}
+
 #[doc = include_str!("rotate.md")]
 pub mod rotate {}
 

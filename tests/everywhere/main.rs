@@ -5,6 +5,7 @@
 mod support;
 
 mod adopt;
+mod capabilities;
 mod native;
 mod pairs;
 mod playbook;

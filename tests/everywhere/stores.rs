@@ -46,6 +46,14 @@ pub(crate) async fn aws() -> Store {
     Kind::Aws { prefix: unique() }.open(&server_url("AWS_ENDPOINT_URL_SECRETS_MANAGER")).await
 }
 
+/// With the settings a user gets.
+pub(crate) async fn aws_as_it_is() -> Store {
+    let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+    let prefix = unique();
+    let store = AwsBackend::builder(&config).prefix(&prefix).open().await.expect("a store");
+    Store { backend: Arc::new(store), kind: Kind::Aws { prefix } }
+}
+
 /// A name nobody else uses.
 pub(crate) fn unique() -> String {
     format!("t{}", RequestId::generate().to_string().replace('-', ""))

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 
 use keyward_seal::{
     ContextBuilder, FileKey, InventoryKey, KdfParams, KdfPolicy, KeyFile, KeyFileProblem, MacKey, Passphrase, RootKey,
-    SealError, SealKey, Slot, SlotKind, SlotProblem, Unlock, seal,
+    SealError, SealKey, ServiceUnlock, Slot, SlotKind, SlotProblem, Unlock, WrapKey, seal,
 };
 
 const CANARY: &[u8; 32] = b"canarycanarycanarycanarycanary!!";
@@ -113,16 +113,16 @@ macro_rules! lacks {
     )+};
 }
 
-lacks!(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase, Unlock: Clone);
-lacks!(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase, Unlock: PartialEq);
-lacks!(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase, Unlock: Display);
-lacks!(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase, Unlock: AsRef<[u8]>);
+lacks!(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase, WrapKey, ServiceUnlock, Unlock: Clone);
+lacks!(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase, WrapKey, ServiceUnlock, Unlock: PartialEq);
+lacks!(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase, WrapKey, ServiceUnlock, Unlock: Display);
+lacks!(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase, WrapKey, ServiceUnlock, Unlock: AsRef<[u8]>);
 
 #[test]
 fn everything_can_cross_threads() {
     fn check<T: Send + Sync + Unpin + 'static>() {}
     check::<(SealKey, RootKey, MacKey, InventoryKey, FileKey, Passphrase)>();
-    check::<(Unlock, KeyFile, Slot, KdfPolicy, KdfParams, ContextBuilder)>();
+    check::<(Unlock, ServiceUnlock, WrapKey, KeyFile, Slot, KdfPolicy, KdfParams, ContextBuilder)>();
     check::<SealError>();
 }
 

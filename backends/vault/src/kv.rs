@@ -6,7 +6,7 @@ use keyward_core::{Context, Error, ErrorKind, Operation, Result, SecretValue};
 use serde_json::Value;
 
 use crate::client::{Client, Json, Reply, Request};
-use crate::error::{fault, not_vault};
+use crate::error::not_vault;
 
 /// A mount of KV version 2.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub(crate) struct Written {
 /// What became of a write.
 pub(crate) enum Put {
     Written(Written),
+    /// Written, but the server will delete it by itself.
+    Vanishing,
     /// Not written, or written by an earlier attempt of ours: read back.
     Refused,
     /// No answer came: read back. When that does not tell either, this is the error.
@@ -119,7 +121,7 @@ impl Kv {
             Err(error) => return Err(error),
         };
         match json.take("data").and_then(|data| Written::of(&data)) {
-            Some(written) if written.deletion => Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
+            Some(written) if written.deletion => Ok(Put::Vanishing),
             Some(written) => Ok(Put::Written(written)),
             None => Ok(Put::Unclear(not_vault(operation, true))),
         }

@@ -9,7 +9,7 @@ use keyward_remote::{NativeMap, fan_out};
 
 use crate::backend::VaultBackend;
 use crate::error::fault;
-use crate::kv::{Found, Put};
+use crate::kv::{Found, Put, SELF_DELETING};
 use crate::pointer::{self, RETIRED};
 
 /// Staged material is written once. Only its first version is ever read, whatever anyone adds.
@@ -32,6 +32,11 @@ impl VaultBackend {
         let path = self.names().version(&key.id, version);
         let unclear = match self.kv().put(cx, operation, &path, &body, 0).await? {
             Put::Written(_) => return Ok(Stage::Stored),
+            Put::Vanishing => {
+                // It was ours to make, so it is ours to take back: nobody is to find it and rely on it.
+                self.kv().remove(cx, operation, &path).await?;
+                return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING));
+            }
             Put::Refused => None,
             Put::Unclear(error) => Some(error),
         };
@@ -176,6 +181,8 @@ impl VaultBackend {
             let body = SecretValue::from(format!(r#"{{"{RETIRED}":"true"}}"#).as_str());
             match self.kv().put(cx, operation, &path, &body, latest).await? {
                 Put::Written(written) => left.push(written.number),
+                // To be destroyed at once anyway; its number is the next one.
+                Put::Vanishing => left.push(latest + 1),
                 Put::Refused => continue,
                 Put::Unclear(error) => return Err(error),
             }

@@ -9,7 +9,7 @@ use keyward_remote::NativeMap;
 
 use crate::backend::VaultBackend;
 use crate::error::fault;
-use crate::kv::{Found, Put, Written};
+use crate::kv::{Found, Put, SELF_DELETING, Written};
 
 /// How many versions of what was shown the server keeps.
 const KEEP: u32 = 8;
@@ -26,6 +26,8 @@ pub(crate) struct Shown {
     pub(crate) pointer: Pointer,
     /// The number of the latest version, 0 for none.
     pub(crate) number: u64,
+    /// The server will delete it by itself.
+    vanishes: bool,
     map: Option<NativeMap>,
 }
 
@@ -46,6 +48,9 @@ impl VaultBackend {
         let pending = async { self.staged(cx, operation, key, version).await };
         let (shown, staged) = try_join(self.shown(cx, operation, &key.id), pending).await?;
         if shown.pointer.shows == (Shows::Ours { publication, version }) {
+            if shown.vanishes {
+                return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING));
+            }
             return Ok(Publish::AlreadyThere(shown.pointer.token));
         }
         if shown.pointer.token != *expect {
@@ -60,6 +65,7 @@ impl VaultBackend {
         drop(staged);
         let unclear = match self.kv().put(cx, operation, &path, &body, shown.number).await? {
             Put::Written(written) => return Ok(Publish::Moved(token(&written))),
+            Put::Vanishing => return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
             Put::Refused => None,
             Put::Unclear(error) => Some(error),
         };
@@ -69,8 +75,9 @@ impl VaultBackend {
             (Err(error), None) => return Err(error),
         };
         if there.shows == (Shows::Ours { publication, version }) {
-            // Only this call or an earlier attempt of it can have written that since we looked.
-            return Ok(Publish::Moved(there.token));
+            // Refused: another call with this publication was faster, or an earlier attempt of this one.
+            let moved = unclear.is_some();
+            return Ok(if moved { Publish::Moved(there.token) } else { Publish::AlreadyThere(there.token) });
         }
         match unclear {
             _ if there.token != *expect => Ok(Publish::Conflict(there)),
@@ -85,16 +92,23 @@ impl VaultBackend {
 impl Shown {
     fn of(found: Found) -> Self {
         match found {
-            Found::Nothing => Self { pointer: pointer("0".to_owned(), Shows::Nothing), number: 0, map: None },
+            Found::Nothing => {
+                Self { pointer: pointer("0".to_owned(), Shows::Nothing), number: 0, vanishes: false, map: None }
+            }
             // Destroyed: by a retire, which left nothing to show. Deleted: someone took the key from its readers.
             Found::Gone(written) => {
                 let shows = if written.destroyed { Shows::Nothing } else { Shows::Foreign };
-                Self { pointer: pointer(mark(&written), shows), number: written.number, map: None }
+                Self { pointer: pointer(mark(&written), shows), number: written.number, vanishes: false, map: None }
             }
             Found::Here(data, written) => {
                 let map = data.into_native();
                 let shows = shows(&map, &written);
-                Self { pointer: pointer(mark(&written), shows), number: written.number, map: Some(map) }
+                Self {
+                    pointer: pointer(mark(&written), shows),
+                    number: written.number,
+                    vanishes: written.deletion,
+                    map: Some(map),
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::backend::VaultBackend;
 use crate::error::fault;
-use crate::kv::{Found, Put, Written};
+use crate::kv::{Found, Put, SELF_DELETING, Written};
 
 /// How many states of a record the server keeps.
 const KEEP: u32 = 32;
@@ -21,6 +21,10 @@ impl VaultBackend {
         operation: Operation,
         key: &KeyId,
     ) -> Result<Option<Stamped<KeyRecord>>> {
+        Ok(self.stored(cx, operation, key).await?.map(|stored| stored.record))
+    }
+
+    async fn stored(&self, cx: &Context, operation: Operation, key: &KeyId) -> Result<Option<Stored>> {
         let (data, written) = match self.kv().get(cx, operation, &self.names().record(key), None).await? {
             Found::Nothing => return Ok(None),
             Found::Gone(_) => return Err(fault(ErrorKind::Conflict, operation, DELETED)),
@@ -34,7 +38,7 @@ impl VaultBackend {
         if value.id() != key {
             return Err(fault(ErrorKind::Tampered, operation, "the record belongs to another key"));
         }
-        Ok(Some(Stamped { value, stamp: stamp(&written) }))
+        Ok(Some(Stored { record: Stamped { value, stamp: stamp(&written) }, vanishes: written.deletion }))
     }
 
     pub(crate) async fn replace_record(
@@ -58,56 +62,59 @@ impl VaultBackend {
             }
             // Numbers begin anew when someone deletes the metadata of a path. So the number alone is no proof: what
             // is there must carry the very stamp.
-            Expect::At(stamp) => match self.record(cx, operation, key).await? {
-                Some(there) if there.stamp == *stamp => number(stamp).ok_or_else(|| invalid("not a stamp"))?,
-                there => return Ok(answer(there, next)),
+            Expect::At(stamp) => match self.stored(cx, operation, key).await? {
+                Some(there) if there.record.stamp == *stamp => number(stamp).ok_or_else(|| invalid("not a stamp"))?,
+                there => return answer(there, next),
             },
         };
         let unclear = match self.kv().put(cx, operation, &path, &body, cas).await? {
             Put::Written(written) => return Ok(Swap::Applied(stamp(&written))),
+            Put::Vanishing => return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
             Put::Refused => None,
             Put::Unclear(error) => Some(error),
         };
-        let there = match (self.record(cx, operation, key).await, unclear) {
-            (Ok(there), None) => there,
+        let there = match (self.stored(cx, operation, key).await, &unclear) {
+            (Ok(there), _) => there,
+            (Err(_), Some(unclear)) => return Err(unclear.clone()),
             (Err(error), None) => return Err(error),
-            // Nobody knows what became of it unless what is there tells.
-            (Ok(there), Some(unclear)) => match answer(there, next) {
-                applied @ Swap::Applied(_) => return Ok(applied),
-                Swap::Conflict(there) if moved(there.as_ref(), expect) => return Ok(Swap::Conflict(there)),
-                Swap::Conflict(_) => return Err(unclear),
-            },
-            (Err(_), Some(unclear)) => return Err(unclear),
         };
-        match answer(there, next) {
-            Swap::Conflict(there) if !moved(there.as_ref(), expect) => {
+        let unmoved = is_expected(there.as_ref(), expect);
+        match (answer(there, next)?, unclear) {
+            // What is there does not tell: the write may yet arrive.
+            (Swap::Conflict(_), Some(unclear)) if unmoved => Err(unclear),
+            (Swap::Conflict(_), None) if unmoved => {
                 Err(invalid("the server refused the record, although it is the next of what is there"))
             }
-            answer => Ok(answer),
+            (answer, _) => Ok(answer),
         }
     }
+}
+
+/// A record, and whether the server will delete it by itself.
+struct Stored {
+    record: Stamped<KeyRecord>,
+    vanishes: bool,
 }
 
 /// What a record that is there means for one that should replace another.
-fn answer(there: Option<Stamped<KeyRecord>>, next: &KeyRecord) -> Swap {
+fn answer(there: Option<Stored>, next: &KeyRecord) -> Result<Swap> {
+    let same = |there: &Stored| {
+        let there = &there.record.value;
+        next.operation().is_some() && there.operation() == next.operation() && there.uid() == next.uid()
+    };
     match there {
-        Some(there)
-            if next.operation().is_some()
-                && there.value.operation() == next.operation()
-                && there.value.uid() == next.uid() =>
-        {
-            Swap::Applied(there.stamp)
-        }
-        there => Swap::Conflict(there),
+        Some(there) if same(&there) && there.vanishes => Err(fault(ErrorKind::Invalid, Operation::Swap, SELF_DELETING)),
+        Some(there) if same(&there) => Ok(Swap::Applied(there.record.stamp)),
+        there => Ok(Swap::Conflict(there.map(|there| there.record))),
     }
 }
 
-/// True when what is there is not what was expected.
-fn moved(there: Option<&Stamped<KeyRecord>>, expect: &Expect) -> bool {
+/// True when what is there is what was expected.
+fn is_expected(there: Option<&Stored>, expect: &Expect) -> bool {
     match (there, expect) {
-        (None, Expect::Absent) => false,
-        (Some(there), Expect::At(stamp)) => there.stamp != *stamp,
-        _ => true,
+        (None, Expect::Absent) => true,
+        (Some(there), Expect::At(stamp)) => there.record.stamp == *stamp,
+        _ => false,
     }
 }
 

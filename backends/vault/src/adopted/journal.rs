@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Place;
 use crate::backend::VaultBackend;
 use crate::error::fault;
-use crate::kv::{Found, Put};
+use crate::kv::{Found, Put, SELF_DELETING};
 
 /// How many claims of a key are remembered.
 const CLAIMS: usize = 8;
@@ -140,6 +140,7 @@ impl VaultBackend {
             let body = SecretValue::new(serde_json::to_vec(&journal).unwrap_or_default());
             match self.kv().put(cx, operation, &path, &body, number).await? {
                 Put::Written(_) => return Ok(()),
+                Put::Vanishing => return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
                 // Someone else's change, or an earlier attempt of ours: look again.
                 Put::Refused => {}
                 Put::Unclear(error) => return Err(error),

@@ -17,7 +17,7 @@ use keyward_remote::NativeMap;
 use self::journal::{Claim, Journal};
 use crate::backend::VaultBackend;
 use crate::error::fault;
-use crate::kv::{Found, Kv, Put};
+use crate::kv::{Found, Kv, Put, SELF_DELETING};
 use crate::material::{FOREIGN, SHOWN, found};
 use crate::names::Names;
 use crate::pointer::mark;
@@ -193,6 +193,7 @@ impl VaultBackend {
         .await?;
         let unclear = match place.kv.put(cx, operation, place.path, &body, seen.number).await? {
             Put::Written(written) => return Ok(Publish::Moved(PointerToken::new(mark(&written)))),
+            Put::Vanishing => return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
             Put::Refused => None,
             Put::Unclear(error) => Some(error),
         };
@@ -202,7 +203,8 @@ impl VaultBackend {
             (Err(error), None) => return Err(error),
         };
         if there.shows == (Shows::Ours { publication, version }) {
-            return Ok(Publish::Moved(there.token));
+            let moved = unclear.is_some();
+            return Ok(if moved { Publish::Moved(there.token) } else { Publish::AlreadyThere(there.token) });
         }
         match unclear {
             _ if there.token != *expect => Ok(Publish::Conflict(there)),

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_core::{Context, Error, ErrorKind, Operation, Result, SecretValue};
+use keyward_core::{Context, ErrorKind, Operation, Result, SecretValue};
 use keyward_remote::Retry;
 
 pub(crate) use http::{Answer, Http, Reach, is_loopback};
@@ -42,10 +42,7 @@ impl Client {
     /// token when the old one has died.
     pub(crate) async fn call(&self, cx: &Context, operation: Operation, request: &Request) -> Result<Reply> {
         let answer = self.0.retry.run(cx, || self.once(cx, operation, request)).await;
-        match answer {
-            Err(error) if error.code() == Some(503) => Err(self.sealed(cx, operation, error).await),
-            answer => answer,
-        }
+        self.told(cx, operation, answer).await
     }
 
     /// Makes a request exactly once, for what must never be repeated. Only a request that was refused for its dead
@@ -86,7 +83,9 @@ impl Client {
 
     /// Gets a token if there is none yet.
     pub(crate) async fn log_in(&self, cx: &Context) -> Result<()> {
-        self.0.session.token(&self.0.http, cx, Operation::Open).await.map(drop)
+        let operation = Operation::Open;
+        let answer = self.0.retry.run(cx, || self.0.session.token(&self.0.http, cx, operation)).await;
+        self.told(cx, operation, answer.map(drop)).await
     }
 
     /// Keeps the token alive for as long as the future is polled.
@@ -95,14 +94,17 @@ impl Client {
     }
 
     /// After a 503 that repeating did not cure: is the server sealed?
-    async fn sealed(&self, cx: &Context, operation: Operation, error: Error) -> Error {
-        let question = Request::get("sys/seal-status");
-        let answer = self.0.http.send(cx, operation, &question, None).await;
-        let sealed = answer.is_ok_and(|a| a.body.is_some_and(|body| body.get("sealed").as_bool() == Some(true)));
-        if !sealed {
-            return error;
+    async fn told<T>(&self, cx: &Context, operation: Operation, answer: Result<T>) -> Result<T> {
+        if !answer.as_ref().is_err_and(|error| error.code() == Some(503)) {
+            return answer;
         }
-        fault(ErrorKind::Sealed, operation, "the server is sealed; an operator must unseal it").with_code(503)
+        let question = Request::get("sys/seal-status");
+        let status = self.0.http.send(cx, operation, &question, None).await;
+        if status.is_ok_and(|s| s.body.is_some_and(|body| body.get("sealed").as_bool() == Some(true))) {
+            let detail = "the server is sealed; an operator must unseal it";
+            return Err(fault(ErrorKind::Sealed, operation, detail).with_code(503));
+        }
+        answer
     }
 }
 

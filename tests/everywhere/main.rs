@@ -1,6 +1,8 @@
 //! One set of tests on every store: memory, file, Vault, AWS. Those of the remote stores run
 //! against real servers: `tests/servers/up.sh`, or `tests/run.sh`, which starts them.
 
+#![expect(clippy::print_stdout, reason = "each test says how much it did")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

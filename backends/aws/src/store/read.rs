@@ -1,6 +1,6 @@
 //! Reading material.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use keyward_core::{
     Context, ErrorKind, Location, Operation, PublicationId, Read, ReadItem, Result, Select, Shows, VersionId,
@@ -15,11 +15,36 @@ use crate::wire::{BATCH, Batch, Found};
 
 impl Store {
     pub(crate) async fn read(&self, cx: &Context, items: &[ReadItem]) -> Vec<Result<Read>> {
-        let place = |item| self.place(cx, Operation::Read, item);
-        let secrets = items.iter().filter_map(|item| place(&item.target).ok()).map(|place| place.secret);
-        let secrets: Vec<String> = secrets.collect::<BTreeSet<_>>().into_iter().collect();
-        let batch = if secrets.len() > 1 { self.current_of(cx, &secrets).await } else { Batch::new() };
-        fan_out(0..items.len(), self.concurrency, |n| self.read_one(cx, &batch, &items[n])).await
+        let (mut wanted, mut answers) = (BTreeMap::<String, Vec<usize>>::new(), BTreeMap::new());
+        for (n, item) in items.iter().enumerate() {
+            match self.place(cx, Operation::Read, &item.target) {
+                Ok(place) => wanted.entry(place.secret).or_default().push(n),
+                Err(error) => drop(answers.insert(n, Err(error))),
+            }
+        }
+        let many = wanted.len() > 1;
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let groups: Vec<Vec<_>> = wanted.chunks(BATCH).map(<[_]>::to_vec).collect();
+        let group = |group| self.read_group(cx, items, group, many);
+        answers.extend(fan_out(groups, self.concurrency, group).await.into_iter().flatten());
+        answers.into_values().collect()
+    }
+
+    /// The items of one batch of secrets, worked up while other batches are on their way.
+    async fn read_group(
+        &self,
+        cx: &Context,
+        items: &[ReadItem],
+        group: Vec<(String, Vec<usize>)>,
+        many: bool,
+    ) -> Vec<(usize, Result<Read>)> {
+        let batch = if many { self.current_of(cx, &group).await } else { Batch::new() };
+        // One at a time: several batches are under way already.
+        let mut answers = Vec::with_capacity(group.len());
+        for n in group.into_iter().flat_map(|(_, numbers)| numbers) {
+            answers.push((n, self.read_one(cx, &batch, &items[n]).await));
+        }
+        answers
     }
 
     async fn read_one(&self, cx: &Context, batch: &Batch, item: &ReadItem) -> Result<Read> {
@@ -36,18 +61,14 @@ impl Store {
         }
     }
 
-    /// The current versions of many secrets.
-    async fn current_of(&self, cx: &Context, secrets: &[String]) -> Batch {
-        let fetch =
-            async |secrets: Vec<String>| match self.wire.batch(self.wire.call(cx, Operation::Read), &secrets).await {
-                Ok(batch) => batch,
-                Err(fault) if whole(&fault) => {
-                    secrets.into_iter().map(|secret| (secret, Err(fault.again_for()))).collect()
-                }
-                Err(_) => Batch::new(),
-            };
-        let batches: Vec<Vec<String>> = secrets.chunks(BATCH).map(<[String]>::to_vec).collect();
-        fan_out(batches, self.concurrency, fetch).await.into_iter().flatten().collect()
+    /// The current versions of the secrets of a batch.
+    async fn current_of(&self, cx: &Context, group: &[(String, Vec<usize>)]) -> Batch {
+        let secrets: Vec<String> = group.iter().map(|(secret, _)| secret.clone()).collect();
+        match self.wire.batch(self.wire.call(cx, Operation::Read), &secrets).await {
+            Ok(batch) => batch,
+            Err(fault) if whole(&fault) => secrets.into_iter().map(|secret| (secret, Err(fault.again_for()))).collect(),
+            Err(_) => Batch::new(),
+        }
     }
 
     async fn read_alone(&self, place: &Place<'_>, select: Select) -> Result<Read> {

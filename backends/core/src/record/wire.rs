@@ -68,13 +68,16 @@ impl KeyRecord {
         if found > max {
             return Err(RecordError::TooLarge { found, max });
         }
-        let header: Header = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
-        match header.format {
-            FORMAT => {}
-            0 => return Err(RecordError::Inconsistent("there is no format 0")),
-            found => return Err(RecordError::NewerFormat { found, known: FORMAT }),
-        }
-        let envelope: Envelope<Body> = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
+        // In one pass where the format is known; where it is not, only the format is looked at.
+        let envelope: Envelope<Body> = match serde_json::from_slice(bytes) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                let header: Header = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
+                known(header.format)?;
+                return Err(malformed(&error));
+            }
+        };
+        known(envelope.format)?;
         let record = Self(Box::new(envelope.record));
         record.check()?;
         Ok(record)
@@ -179,6 +182,14 @@ impl<'de> Deserialize<'de> for KeyRecord {
         let record = Self(Box::new(envelope.record));
         record.check().map_err(serde::de::Error::custom)?;
         Ok(record)
+    }
+}
+
+fn known(format: u32) -> Result<(), RecordError> {
+    match format {
+        FORMAT => Ok(()),
+        0 => Err(RecordError::Inconsistent("there is no format 0")),
+        found => Err(RecordError::NewerFormat { found, known: FORMAT }),
     }
 }
 

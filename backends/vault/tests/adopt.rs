@@ -261,3 +261,26 @@ async fn a_role_without_the_value_still_sees_what_can_be_seen() {
     assert_eq!(kind(weak.claim(&cx(), &target, VersionId::generate()).await), ErrorKind::Denied);
     drop(store);
 }
+
+/// A neighbour that would come back changed is never written back.
+#[tokio::test]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_neighbour_that_would_change_is_left_alone() {
+    let (operator, mount, store) = alone().await;
+    write(&operator, &mount, "legacy/huge", json!({ "api_key": "old" })).await;
+    let target = adopted("huge", at(&mount, "legacy/huge", Some("api_key")));
+    let version = VersionId::generate();
+    store.claim(&cx(), &target, version).await.expect("a claim");
+    let new = staged(&store, &target, "new").await;
+
+    // Somebody puts a number there afterwards that no float holds.
+    let data: Value = serde_json::from_str(r#"{"api_key": "old", "account": 1e25}"#).expect("JSON");
+    write(&operator, &mount, "legacy/huge", data).await;
+    let before = read(&operator, &mount, "legacy/huge").await;
+    let token = store.pointer(&cx(), &target).await.expect("a pointer").token;
+    let answer = store.publish(&cx(), &target, new, PublicationId::first(new), &token).await;
+    assert_eq!(kind(answer), ErrorKind::Invalid);
+    assert_eq!(read(&operator, &mount, "legacy/huge").await, before, "nothing was written");
+    let found = store.inspect(&cx(), &target.location).await.expect("there");
+    assert_eq!(found.obstacles.len(), 1, "{:?}", found.obstacles);
+}

@@ -191,10 +191,15 @@ impl VaultBackend {
 }
 
 /// The shape of what lies at a place, or why it has none.
+/// Said before anything is adopted, and again before anything is written.
+pub(super) const LOSSY: &str =
+    "a field beside it holds a whole number beyond 64 bits, which would not be kept; store it as text";
+
 fn shape(place: &Place<'_>, map: &NativeMap) -> Result<Shape, &'static str> {
     match place.field {
         Some(field) if map.text(field).is_none() => Err("the field is missing, or is not text"),
         Some(field) if map.text(field) == Some("") => Err("the field is empty"),
+        Some(_) if !map.keeps_numbers() => Err(LOSSY),
         Some(_) => Ok(Shape::One),
         None if map.material(&Shape::One).is_ok() => Ok(Shape::One),
         None => map.shape().ok_or("not all fields are text under plain names; name the one field to manage"),

@@ -14,6 +14,7 @@ use keyward_core::{
 };
 use keyward_remote::NativeMap;
 
+use self::adopter::LOSSY;
 use self::journal::{Claim, Journal};
 use crate::backend::VaultBackend;
 use crate::error::fault;
@@ -179,6 +180,10 @@ impl VaultBackend {
             return Ok(Publish::Conflict(seen.pointer));
         }
         let staged = staged.ok_or_else(|| fault(ErrorKind::NotFound, operation, "the version has no material"))?;
+        // Others may have put it there since the secret was adopted.
+        if place.field.is_some() && seen.map.as_ref().is_some_and(|map| !map.keeps_numbers()) {
+            return Err(fault(ErrorKind::Invalid, operation, LOSSY));
+        }
         let unfit = || fault(ErrorKind::Invalid, operation, "the material does not fit into the field");
         let body = place.merged(seen.map, &staged).ok_or_else(unfit)?.to_json();
         let claim = Claim { number: seen.number + 1, publication, version, adopted: false };

@@ -8,6 +8,7 @@ mod support;
 
 mod adopt;
 mod capabilities;
+mod issuers;
 mod native;
 mod pairs;
 mod playbook;

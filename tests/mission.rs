@@ -1,10 +1,15 @@
-//! The mission, sentence by sentence, on the memory store and on the encrypted file.
+//! The mission, sentence by sentence, on every store it concerns: memory, the encrypted file, and
+//! Vault and AWS on real servers.
 //!
-//! Each test reads like its sentence. What is not built yet has no test here: cloud backends,
-//! the review of an exposure window, related secrets, sharing.
+//! Each test reads like its sentence. What is not built yet has no test here: the review of an
+//! exposure window, related secrets, sharing.
 
 #![expect(clippy::unwrap_used, reason = "the macro hides from the lint that these are tests")]
 
+#[cfg(all(feature = "aws", feature = "vault"))]
+#[path = "everywhere/stores.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod opened;
 mod support;
 #[path = "mission/world.rs"]
 mod world;
@@ -34,6 +39,34 @@ macro_rules! mission {
             $(#[test] fn $name() { super::$name(World::on_memory()) })*
         }
         mod file {
+            use super::World;
+            $(#[test] fn $name() { super::$name(World::on_file()) })*
+        }
+        #[cfg(all(feature = "aws", feature = "vault"))]
+        mod vault {
+            use super::{World, opened};
+            $(#[test] #[ignore = "needs tests/servers/up.sh"]
+            fn $name() { super::$name(World::on(opened::vault())) })*
+        }
+        #[cfg(all(feature = "aws", feature = "vault"))]
+        mod aws {
+            use super::{World, opened};
+            $(#[test] #[ignore = "needs tests/servers/up.sh"]
+            fn $name() { super::$name(World::on(opened::aws())) })*
+        }
+        $($(#[$doc])* fn $name($world: World) { block_on(async { $body }) })*
+    };
+}
+
+/// Sentences about the audit log, on the stores that keep one themselves. On AWS and Vault it is
+/// theirs: CloudTrail, the audit devices.
+macro_rules! mission_with_a_log {
+    ($($(#[$doc:meta])* $name:ident($world:ident) $body:block)*) => {
+        mod logging_memory {
+            use super::World;
+            $(#[test] fn $name() { super::$name(World::on_memory()) })*
+        }
+        mod logging_file {
             use super::World;
             $(#[test] fn $name() { super::$name(World::on_file()) })*
         }
@@ -227,23 +260,6 @@ mission! {
         assert_eq!(serving, world.primary(&key(CHARGES)).await);
     }
 
-    /// A leak: (3) the audit log shows what was done with the key between exposure and revoke.
-    leak_3_the_audit_log_shows_what_happened_between_exposure_and_revoke(world) {
-        world.in_service(charges()).await;
-        let exposed = world.clock.now();
-        world.clock.advance(Duration::from_secs(3_600));
-        world.load("billing-api", "payments/stripe-charges").await.expect("load");
-        world.clock.advance(Duration::from_secs(3_600));
-        let incident = world.respond(&leak(CHARGES).exposed_from(exposed)).await;
-        assert!(!incident.exposure_assumed);
-        let until = incident.revoked_at.expect("an end");
-        let log = AuditLog::of(&world.store).expect("a log");
-        let window = log.window(&cx(), &key(CHARGES), exposed, until).await.expect("window");
-        let reads: Vec<_> = window.iter().filter(|e| e.event.action == AuditAction::Read).collect();
-        assert!(reads.iter().any(|e| e.event.actor.as_str() == "billing-api"), "{reads:?}");
-        log.verify(&cx()).await.expect("the log holds");
-    }
-
     /// A read-only analytics key has no write or admin permission.
     a_read_only_analytics_key_has_no_write_or_admin_permission(world) {
         for text in ["reports:write", "reports:admin"] {
@@ -283,31 +299,6 @@ mission! {
         assert!(world.value(&webhook).await != world.value(&management).await);
         assert!(world.load("billing-api", "webhook/stripe-signature").await.is_ok());
         assert!(world.load("billing-api", "management/key-admin").await.is_err(), "its holder loads the manager's key");
-    }
-
-    /// Full key values are never printed in logs.
-    full_key_values_are_never_printed_in_logs(world) {
-        world.in_service(charges()).await;
-        let value = world.value(&key(CHARGES)).await;
-        let keys = world.load("billing-api", "payments/stripe-charges").await.expect("load");
-        let live = keys.live("payments/stripe-charges").expect("live");
-        let record = world.record(&key(CHARGES)).await;
-        let read = world.store.read_one(&cx(), &record.target(), Select::Current).await.expect("read");
-        let log = AuditLog::of(&world.store).expect("a log").entries(&cx(), &AuditQuery::default()).await.expect("log");
-        for text in [format!("{keys:?}"), format!("{live:?}"), format!("{record:?}"), format!("{read:?}"), format!("{log:?}")] {
-            assert!(!contains(text.as_bytes(), &value), "a value in printed text");
-        }
-    }
-
-    /// Keys are per environment.
-    keys_are_per_environment(world) {
-        world.populate().await;
-        let refused = world.load("billing-api", "staging/payments/stripe-charges").await.map(|_| ()).expect_err("refused");
-        assert!(refused.to_string().contains("another environment"), "{refused}");
-        let query = AuditQuery::default().action(AuditAction::Refuse);
-        let log = AuditLog::of(&world.store).expect("a log").entries(&cx(), &query).await.expect("entries");
-        assert_eq!(log.len(), 1, "the refusal is on the audit log");
-        assert_eq!(log[0].event.key, Some(key("staging/payments/stripe-charges")));
     }
 
     /// Unused keys are revoked monthly.
@@ -399,6 +390,50 @@ mission! {
         let history = world.inventory().history(&key(CHARGES)).await.expect("history");
         let note = history.notes().last().expect("a note");
         assert_eq!((note.text.as_str(), note.by.as_str()), ("rotate after the freeze", "ada@example.com"));
+    }
+}
+
+mission_with_a_log! {
+    /// A leak: (3) the audit log shows what was done with the key between exposure and revoke.
+    leak_3_the_audit_log_shows_what_happened_between_exposure_and_revoke(world) {
+        world.in_service(charges()).await;
+        let exposed = world.clock.now();
+        world.clock.advance(Duration::from_secs(3_600));
+        world.load("billing-api", "payments/stripe-charges").await.expect("load");
+        world.clock.advance(Duration::from_secs(3_600));
+        let incident = world.respond(&leak(CHARGES).exposed_from(exposed)).await;
+        assert!(!incident.exposure_assumed);
+        let until = incident.revoked_at.expect("an end");
+        let log = AuditLog::of(&world.store).expect("a log");
+        let window = log.window(&cx(), &key(CHARGES), exposed, until).await.expect("window");
+        let reads: Vec<_> = window.iter().filter(|e| e.event.action == AuditAction::Read).collect();
+        assert!(reads.iter().any(|e| e.event.actor.as_str() == "billing-api"), "{reads:?}");
+        log.verify(&cx()).await.expect("the log holds");
+    }
+
+    /// Full key values are never printed in logs.
+    full_key_values_are_never_printed_in_logs(world) {
+        world.in_service(charges()).await;
+        let value = world.value(&key(CHARGES)).await;
+        let keys = world.load("billing-api", "payments/stripe-charges").await.expect("load");
+        let live = keys.live("payments/stripe-charges").expect("live");
+        let record = world.record(&key(CHARGES)).await;
+        let read = world.store.read_one(&cx(), &record.target(), Select::Current).await.expect("read");
+        let log = AuditLog::of(&world.store).expect("a log").entries(&cx(), &AuditQuery::default()).await.expect("log");
+        for text in [format!("{keys:?}"), format!("{live:?}"), format!("{record:?}"), format!("{read:?}"), format!("{log:?}")] {
+            assert!(!contains(text.as_bytes(), &value), "a value in printed text");
+        }
+    }
+
+    /// Keys are per environment.
+    keys_are_per_environment(world) {
+        world.populate().await;
+        let refused = world.load("billing-api", "staging/payments/stripe-charges").await.map(|_| ()).expect_err("refused");
+        assert!(refused.to_string().contains("another environment"), "{refused}");
+        let query = AuditQuery::default().action(AuditAction::Refuse);
+        let log = AuditLog::of(&world.store).expect("a log").entries(&cx(), &query).await.expect("entries");
+        assert_eq!(log.len(), 1, "the refusal is on the audit log");
+        assert_eq!(log[0].event.key, Some(key("staging/payments/stripe-charges")));
     }
 
     /// Audit visibility.

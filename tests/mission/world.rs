@@ -38,6 +38,12 @@ impl World {
         Self { store: Arc::new(block_on(create).expect("a store")), clock, directory: Some(directory) }
     }
 
+    /// On a store behind a server.
+    #[cfg(all(feature = "aws", feature = "vault"))]
+    pub(crate) fn on(store: impl Future<Output = crate::opened::Store>) -> Self {
+        Self { store: block_on(store).backend, clock: Arc::default(), directory: None }
+    }
+
     pub(crate) fn inventory(&self) -> Inventory<Store> {
         Inventory::new(self.store.clone()).actor("ada@example.com").clock(self.clock.clone())
     }

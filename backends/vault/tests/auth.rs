@@ -177,14 +177,20 @@ async fn a_signed_identity_logs_in_and_is_read_anew_each_time() {
     operator.must("POST", &format!("auth/{mount}/role/r"), body).await;
     let file = signer.sign("billing", 120);
     let auth = || Auth::jwt(Some("r"), Jwt::file(&file)).at(&mount);
-    let connection = operator.connect_with(auth()).await;
+    let proxy = Proxy::start(&operator.address).await;
+    let connection = Connection::builder(&proxy.url(), auth()).connect(&cx()).await.expect("a connection");
+    let store = VaultBackend::builder(connection).open(&cx()).await.expect("a store");
     signer.sign("someone-else", 120);
     assert_eq!(kind(Connection::builder(&operator.address, auth()).connect(&cx()).await), ErrorKind::Denied);
-    // The connection logs in again with what the file holds by then.
-    signer.sign("billing", 120);
-    operator.must("POST", &format!("sys/leases/revoke-prefix/auth/{mount}/login"), json!({})).await;
-    let store = VaultBackend::open(&cx(), connection).await;
-    assert!(store.is_ok() || kind(store) == ErrorKind::Denied, "the policy may not look; the login was made");
+    // The connection logs in again with what the file holds by then. The policy lets it read nothing.
+    let logins = || proxy.count(|call| call.path.ends_with(&format!("auth/{mount}/login")));
+    for (subject, expected, detail) in [("someone-else", 2, "refused the login"), ("billing", 3, "may not do this")] {
+        signer.sign(subject, 120);
+        operator.must("POST", &format!("sys/leases/revoke-prefix/auth/{mount}/login"), json!({})).await;
+        let refused = store.load_one(&cx(), &key("any")).await.expect_err("nothing is allowed");
+        assert!(refused.detail().is_some_and(|said| said.contains(detail)), "{subject}: {refused}");
+        assert_eq!(logins(), expected, "{subject}");
+    }
     let gone = Auth::jwt(Some("r"), Jwt::file("/nonexistent/jwt")).at(&mount);
     assert_eq!(kind(Connection::builder(&operator.address, gone).connect(&cx()).await), ErrorKind::Denied);
 }

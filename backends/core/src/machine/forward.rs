@@ -109,7 +109,12 @@ impl Body {
             Some(RunPhase::Retiring { .. }) => return Err(TransitionError::RollbackWindowPassed),
             _ => return Err(self.wrong_phase("abandon")),
         };
-        self.condemn(version, change)?;
+        // What was only adopted is not ours to revoke: it works on where it lies.
+        if self.running()?.kind == RunKind::Adopt {
+            self.versions.retain(|v| v.id != version);
+        } else {
+            self.condemn(version, change)?;
+        }
         self.running()?.saw(evidence.clone());
         self.finish(RunOutcome::Aborted, change)
     }

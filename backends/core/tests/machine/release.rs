@@ -46,6 +46,27 @@ fn an_adoption_is_taken_back_from_every_phase() {
     }
 }
 
+/// An abort condemns what a run has made. An adopted key was not made by the run.
+#[test]
+fn an_aborted_adoption_condemns_nothing() {
+    for stored in [false, true] {
+        let mut lab = adopted();
+        let version = lab.begin(RunKind::Adopt);
+        if stored {
+            lab.go(&store(version));
+        }
+        lab.go(&abandon());
+        assert!(lab.record.run().is_none() && lab.record.versions().is_empty());
+        assert_eq!(lab.record.history().last().map(|run| run.outcome), Some(RunOutcome::Aborted));
+        lab.confirmed(RunKind::Adopt);
+        assert!(lab.record.primary().is_some());
+    }
+    let mut made = adopted();
+    let version = made.begin(RunKind::Manual);
+    made.go(&abandon());
+    assert_eq!(made.state(version), keyward_core::VersionState::RevokePending);
+}
+
 #[test]
 fn what_was_used_since_is_not_released() {
     let mut rotated = adopted();

@@ -268,3 +268,34 @@ async fn calls_after_the_deadline_do_nothing() {
     ];
     assert_eq!(kinds, [ErrorKind::Unavailable; 4]);
 }
+
+/// A key that was let go of has no say in what another one does there later.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn retiring_a_key_that_was_let_go_of_spares_the_next_one() {
+    let (store, client) = (open().await, stranger(&aws_url()));
+    let adopter = store.adopter().expect("an adopter");
+    let name = format!("{}/legacy", fresh_prefix());
+    client.create_secret().name(&name).secret_string("value").send().await.expect("a secret");
+    let of = |key: &str| Target::new(target(key).id, Location::aws_secret(&name).expect("a name"), Shape::One);
+    let (first, second) = (of("first"), of("second"));
+    adopter.claim(&cx(), &first, VersionId::generate()).await.expect("a claim");
+    adopter.release(&cx(), &first).await.expect("released");
+    let version = VersionId::generate();
+    adopter.claim(&cx(), &second, version).await.expect("a claim");
+    let retired = store.retire(&cx(), &first, std::time::Duration::ZERO).await.expect("an answer");
+    assert_eq!(retired, keyward_core::Retire::Absent);
+    let pointer = store.pointer(&cx(), &second).await.expect("a pointer");
+    assert!(matches!(pointer.shows, keyward_core::Shows::Ours { version: shown, .. } if shown == version));
+}
+
+/// AWS makes the first version current: an unproven one must not be it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn nothing_is_staged_into_a_secret_without_a_value() {
+    let (store, client) = (open().await, stranger(&aws_url()));
+    let place = target("made-by-a-template");
+    client.create_secret().name(store.secret_name(&place.id)).send().await.expect("an empty secret");
+    let staged = store.stage(&cx(), &place, VersionId::generate(), &one(b"unproven")).await;
+    assert!(staged.is_err_and(|error| error.to_string().contains("shown to readers at once")));
+}

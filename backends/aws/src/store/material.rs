@@ -18,6 +18,10 @@ use crate::wire::Description;
 
 const DAY: u64 = 86_400;
 
+/// AWS makes the first version of a secret current, whatever label was asked for.
+const EMPTY: &str = "the secret has no value yet, and the first one put there would be shown to readers at once; \
+                     put a placeholder there, or delete the secret";
+
 impl Store {
     pub(crate) async fn stage(
         &self,
@@ -35,6 +39,9 @@ impl Store {
         self.check_writable(&place, &found)?;
         if found.holds(version).is_some() {
             return self.compare(&place, version, material).await;
+        }
+        if found.current().is_none() {
+            return Err(place.call.error(ErrorKind::Unavailable, EMPTY));
         }
         let (id, label) = (version.to_string(), names::staged(version));
         match self.wire.put(place.call, &place.secret, &id, &raw, &label).await {
@@ -183,6 +190,10 @@ impl Store {
     /// Gives up an adopted secret: it is others' too, so only what is ours there goes.
     async fn let_go(&self, place: &Place<'_>, found: &Description) -> Result<Retire> {
         let shows = found.shows();
+        // Let go of before, and adopted by another key since.
+        if place.is_of_another_key(found) {
+            return Ok(Retire::Absent);
+        }
         if found.versions().is_empty() && !matches!(shows, Shows::Ours { .. }) {
             return Ok(Retire::Absent);
         }

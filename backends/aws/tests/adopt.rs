@@ -299,3 +299,21 @@ async fn nothing_is_staged_into_a_secret_without_a_value() {
     let staged = store.stage(&cx(), &place, VersionId::generate(), &one(b"unproven")).await;
     assert!(staged.is_err_and(|error| error.to_string().contains("shown to readers at once")));
 }
+
+/// An adopter that slept through a rotation takes nothing from it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_claim_that_comes_after_a_rotation_is_refused() {
+    let (store, client) = (open().await, stranger(&aws_url()));
+    let adopter = store.adopter().expect("an adopter");
+    let name = format!("{}/legacy", fresh_prefix());
+    client.create_secret().name(&name).secret_string("value").send().await.expect("a secret");
+    let place = Target::new(target("late").id, Location::aws_secret(&name).expect("a name"), Shape::One);
+    let first = VersionId::generate();
+    adopter.claim(&cx(), &place, first).await.expect("a claim");
+    let second = common::published(&store, &place, b"second").await;
+    let late = adopter.claim(&cx(), &place, first).await;
+    assert!(late.is_err_and(|error| error.kind() == keyward_core::ErrorKind::Conflict));
+    let read = store.read_one(&cx(), &place, keyward_core::Select::Version(second)).await;
+    assert!(read.is_ok(), "what the rotation put there is still held");
+}

@@ -111,7 +111,8 @@ impl Store {
             }
             // Somebody may have written another value meanwhile: then that one is claimed instead.
             let now = self.described(&place).await?.ok_or_else(missing)?;
-            if now.current() == Some(value.id.as_str()) && now.holder(&label) == Some(value.id.as_str()) {
+            let ours = !place.is_of_another_key(&now) && now.holder(&label) == Some(value.id.as_str());
+            if ours && now.current() == Some(value.id.as_str()) {
                 return Ok(material);
             }
         }
@@ -124,6 +125,10 @@ impl Store {
         }
         if found.current().is_none() {
             return Err(place.call.error(ErrorKind::NotFound, "the secret has no current value"));
+        }
+        // A claim that comes late must not take the labels of what a rotation has put there.
+        if found.versions().iter().any(|&held| found.holds(held) == Some(held.to_string().as_str())) {
+            return Err(place.call.error(ErrorKind::Conflict, "the key has been rotated since"));
         }
         match self.obstacles(found).first() {
             Some(obstacle) => Err(place.call.error(ErrorKind::Conflict, obstacle)),

@@ -283,10 +283,10 @@ async fn retiring_a_key_that_was_let_go_of_spares_the_next_one() {
     adopter.release(&cx(), &first).await.expect("released");
     let version = VersionId::generate();
     adopter.claim(&cx(), &second, version).await.expect("a claim");
-    let retired = store.retire(&cx(), &first, std::time::Duration::ZERO).await.expect("an answer");
-    assert_eq!(retired, keyward_core::Retire::Absent);
+    let retired = store.retire(&cx(), &first, Duration::ZERO).await.expect("an answer");
+    assert_eq!(retired, Retire::Absent);
     let pointer = store.pointer(&cx(), &second).await.expect("a pointer");
-    assert!(matches!(pointer.shows, keyward_core::Shows::Ours { version: shown, .. } if shown == version));
+    assert!(matches!(pointer.shows, Shows::Ours { version: shown, .. } if shown == version));
 }
 
 /// AWS makes the first version current: an unproven one must not be it.
@@ -313,7 +313,7 @@ async fn a_claim_that_comes_after_a_rotation_is_refused() {
     adopter.claim(&cx(), &place, first).await.expect("a claim");
     let second = common::published(&store, &place, b"second").await;
     let late = adopter.claim(&cx(), &place, first).await;
-    assert!(late.is_err_and(|error| error.kind() == keyward_core::ErrorKind::Conflict));
-    let read = store.read_one(&cx(), &place, keyward_core::Select::Version(second)).await;
+    assert!(late.is_err_and(|error| error.kind() == ErrorKind::Conflict));
+    let read = store.read_one(&cx(), &place, Select::Version(second)).await;
     assert!(read.is_ok(), "what the rotation put there is still held");
 }

@@ -317,3 +317,19 @@ async fn a_claim_that_comes_after_a_rotation_is_refused() {
     let read = store.read_one(&cx(), &place, Select::Version(second)).await;
     assert!(read.is_ok(), "what the rotation put there is still held");
 }
+
+/// What the store keeps itself is nobody's to adopt.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn the_stores_own_secrets_are_not_adopted() {
+    let store = open().await;
+    let own = target("own");
+    staged(&store, &own, b"value").await;
+    let name = store.secret_name(&own.id);
+    let arn = format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf");
+    for place in [name.as_str(), arn.as_str()] {
+        let thief = Target::new(target("thief").id, Location::aws_secret(place).expect("a name"), Shape::One);
+        let claim = store.adopter().expect("an adopter").claim(&cx(), &thief, VersionId::generate()).await;
+        assert!(claim.is_err_and(|error| error.kind() == ErrorKind::Conflict), "{place}");
+    }
+}

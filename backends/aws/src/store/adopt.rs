@@ -164,7 +164,11 @@ impl Store {
     /// Where an adopted key lies.
     fn adopted<'a>(&self, cx: &'a Context, target: &'a Target) -> Result<Place<'a>> {
         let place = self.place(cx, Operation::Adoption, target)?;
-        match target.location {
+        match &target.location {
+            // By ARN, the name follows the last colon of the fixed part.
+            Location::AwsSecret { name } if self.prefix.owns(name.as_str().rsplit(":secret:").next().unwrap_or("")) => {
+                Err(place.call.error(ErrorKind::Conflict, "the secret is the store's own"))
+            }
             Location::AwsSecret { .. } => Ok(place),
             _ => Err(place.call.error(ErrorKind::Unsupported, "this location is no existing AWS secret")),
         }

@@ -266,8 +266,8 @@ fn never_connected(cause: &(dyn StdError + 'static)) -> bool {
 fn by_status(response: &HttpResponse) -> Class {
     match response.status().as_u16() {
         401 | 403 | 407 => Class::Denied,
-        404 | 410 => Class::Absent,
-        409 | 412 => Class::Exists,
+        // The services always say which error it is: something in front of them answers like this.
+        404 | 409 | 410 | 412 => Class::Away,
         429 => Class::Throttled,
         400..=499 => Class::Malformed,
         _ => Class::Lost,

@@ -36,11 +36,16 @@ pub(crate) fn reply(answer: Answer, operation: Operation, write: bool) -> Result
     match status {
         200..=299 if answer.body.is_some() || answer.empty => Ok(Reply::Done(answer.body.unwrap_or_default())),
         200..=299 => Err(not_vault(operation, write).with_code(status.into())),
-        404 if answer.body.is_some() => Ok(Reply::Missing(answer.body.unwrap_or_default())),
+        404 if answer.body.as_ref().is_some_and(is_vaults) => Ok(Reply::Missing(answer.body.unwrap_or_default())),
         404 => Err(not_vault(operation, false).with_code(404)),
         400 => Ok(Reply::Refused),
         _ => Err(of_status(status, answer.body.is_some(), operation, write, answer.retry_after)),
     }
+}
+
+/// True for what Vault says when something is missing; what stands in front of it says something else.
+fn is_vaults(body: &crate::client::Json) -> bool {
+    !body.get("errors").is_null() || !body.get("data").is_null()
 }
 
 /// The error of a status that is neither success nor one the caller tells apart.

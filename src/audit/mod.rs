@@ -19,7 +19,9 @@
 mod line;
 
 use chrono::{DateTime, Utc};
-use keyward_core::{AuditEntry, AuditQuery, AuditReport, AuditSink, Context, KeyId, Result, SecretBackend};
+use keyward_core::{
+    AuditEntry, AuditQuery, AuditReport, AuditSink, Context, KeyId, Operation, Pages, Result, SecretBackend,
+};
 pub use line::{Line, line};
 
 /// The audit log a store keeps of itself.
@@ -47,11 +49,11 @@ impl<'a> AuditLog<'a> {
     /// # Errors
     /// As [`AuditSink::entries`].
     pub async fn entries(&self, cx: &Context, query: &AuditQuery) -> Result<Vec<AuditEntry>> {
-        let mut all = Vec::new();
+        let (mut all, mut pages) = (Vec::new(), Pages::of(Operation::Audit));
         let mut page = self.sink.entries(cx, query, None).await?;
         loop {
             all.append(&mut page.items);
-            match page.next {
+            match pages.after(page.next)? {
                 None => return Ok(all),
                 next => page = self.sink.entries(cx, query, next).await?,
             }

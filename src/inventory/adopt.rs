@@ -1,8 +1,8 @@
 //! Bringing an existing secret under management where it lies, and taking that back.
 
 use keyward_core::{
-    Adopter, Context, Error, ErrorKind, Existing, IssuerRef, KeyDraft, KeyId, KeyRecord, Location, Operation, RunKind,
-    RunOutcome, RunPhase, SecretBackend, SecretBackendExt, Shape, Transition,
+    Adopter, Context, Edit, Error, ErrorKind, Existing, IssuerRef, KeyDraft, KeyId, KeyRecord, Location, Operation,
+    RunKind, RunOutcome, RunPhase, SecretBackend, SecretBackendExt, Shape, Transition,
 };
 
 use super::{Inventory, InventoryError, Result};
@@ -59,18 +59,12 @@ impl<B: SecretBackend> Inventory<B> {
     pub async fn adopt(&self, draft: KeyDraft, reference: Option<IssuerRef>, reason: &str) -> Result<KeyRecord> {
         let cx = self.context(reason)?;
         let adopter = self.adopter()?;
-        let (id, location) = (draft.id.clone(), draft.location.clone());
+        let id = draft.id.clone();
         self.can_adopt(&cx, &draft).await?;
-        let record = match self.register(draft).await {
-            Ok(record) => record,
-            Err(InventoryError::AlreadyRegistered { .. }) => self.get(&id).await?,
-            Err(error) => return Err(error),
+        let record = match self.register(draft.clone()).await {
+            Err(InventoryError::AlreadyRegistered { .. }) => self.place(&cx, adopter, draft).await?,
+            registered => registered?,
         };
-        let adopting = record.run().is_some_and(|run| run.kind == RunKind::Adopt);
-        let taken = !adopting && record.versions().iter().any(|v| v.state.may_work());
-        if taken || *record.location() != location {
-            return Err(InventoryError::AlreadyRegistered { key: id });
-        }
         let rotator = self.hand_over(&record, HandOver::asking()).map_err(adopt_failed)?;
         let mut run = rotator.start_or_resume_kind(&id, reason, RunKind::Adopt).await.map_err(adopt_failed)?;
         loop {
@@ -133,8 +127,34 @@ impl<B: SecretBackend> Inventory<B> {
                 Err(InventoryError::Shape { key: key.clone() })
             }
             (Shape::Fields(_), Some(Shape::One)) => Err(InventoryError::Shape { key: key.clone() }),
+            // A whole path holds fields; the one to manage must be named.
+            (Shape::One, Some(Shape::Fields(_)))
+                if matches!(draft.location, Location::VaultPath { field: None, .. }) =>
+            {
+                Err(InventoryError::Shape { key: key.clone() })
+            }
             _ => Ok(()),
         }
+    }
+
+    /// A record that is there already, at the place and in the shape of the draft. While it has no
+    /// version it follows the draft: what was said wrong the first time can be said anew.
+    async fn place(&self, cx: &Context, adopter: &dyn Adopter, draft: KeyDraft) -> Result<KeyRecord> {
+        let record = self.get(&draft.id).await?;
+        let same = *record.location() == draft.location && *record.shape() == draft.shape;
+        let adopting = record.run().is_some_and(|run| run.kind == RunKind::Adopt);
+        if same && (adopting || !record.versions().iter().any(|v| v.state.may_work())) {
+            return Ok(record);
+        }
+        if same || record.run().is_some() || !record.versions().is_empty() {
+            return Err(InventoryError::AlreadyRegistered { key: draft.id });
+        }
+        if *record.location() != Location::Derived {
+            // A release that was stopped half-way left its claim there.
+            adopter.release(cx, &record.target()).await?;
+        }
+        let place = Edit::Place { location: draft.location, shape: draft.shape };
+        self.apply(cx, &draft.id, &Transition::Edit(place)).await
     }
 
     /// Claims the secret for the version the run has planned, and hands its value to the run.

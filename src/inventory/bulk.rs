@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use keyward_core::{DiscoverQuery, Existing, IssuerRef, KeyDraft, KeyId, Location, SecretBackend};
+use keyward_core::{DiscoverQuery, Existing, IssuerRef, KeyDraft, KeyId, Location, Operation, Pages, SecretBackend};
 
 use super::{Inventory, InventoryError, Result};
 
@@ -154,11 +154,7 @@ impl<B: SecretBackend> Inventory<B> {
                 Err(error) => (None, Err(error.into())),
                 Ok(found) => match draft(&found) {
                     None => (found.managed_by.clone(), Ok(found.managed_by.into())),
-                    Some(draft) => {
-                        let draft =
-                            if draft.location == Location::Derived { draft.location(found.location) } else { draft };
-                        (Some(draft.id.clone()), self.one(draft, found.managed_by, &work).await)
-                    }
+                    Some(draft) => (Some(draft.id.clone()), self.one(draft, found, reason, &work).await),
                 },
             };
             let outcome = outcome.unwrap_or_else(AdoptionOutcome::Failed);
@@ -171,11 +167,18 @@ impl<B: SecretBackend> Inventory<B> {
     /// half-way.
     async fn one(
         &self,
-        draft: KeyDraft,
-        managed_by: Option<KeyId>,
+        mut draft: KeyDraft,
+        found: Existing,
+        reason: &str,
         work: &impl AsyncFn(KeyDraft) -> Result<AdoptionOutcome>,
     ) -> Result<AdoptionOutcome> {
-        match managed_by {
+        if draft.location == Location::Derived {
+            draft.location = found.location.clone();
+        }
+        let elsewhere = draft.location != found.location;
+        let found =
+            if elsewhere { self.adopter()?.inspect(&self.context(reason)?, &draft.location).await? } else { found };
+        match found.managed_by {
             Some(by) if by != draft.id || self.get(&by).await.is_ok_and(|record| record.primary().is_some()) => {
                 Ok(AdoptionOutcome::Managed(by))
             }
@@ -186,11 +189,11 @@ impl<B: SecretBackend> Inventory<B> {
     /// All of it before anything is adopted: a page token need not survive our own changes.
     async fn discover(&self, query: &DiscoverQuery, reason: &str) -> Result<Vec<Location>> {
         let adopter = self.adopter()?;
-        let (mut all, mut next) = (Vec::new(), None);
+        let (mut all, mut next, mut pages) = (Vec::new(), None, Pages::of(Operation::Adoption));
         loop {
             let page = adopter.discover(&self.context(reason)?, query, next).await?;
             all.extend(page.items);
-            next = page.next;
+            next = pages.after(page.next)?;
             if next.is_none() {
                 return Ok(all);
             }

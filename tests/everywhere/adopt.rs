@@ -190,6 +190,49 @@ pub(crate) async fn a_death_at_every_call_of_an_adoption_is_finished_by_adopting
     assert!(case > 15, "only {case} cases");
 }
 
+/// A first adoption that went to the wrong place costs nothing: the same key goes to the right one.
+pub(crate) async fn a_wrong_first_adoption_is_put_right(store: Store) {
+    let world = World::bare(store);
+    let raw = Raw(&world.store);
+    let (inventory, (value, field)) = (inventory(&world), legacy(&world.store));
+    let (wrong, right) = (raw.legacy("wrong"), raw.legacy("right"));
+    raw.put(&wrong, &value).await;
+    raw.put(&right, &value).await;
+    let at = |path: &str, field| charges().location(raw.location(path, field));
+    if field.is_some() {
+        // A whole path of fields is not one value: nothing is written, not even the record.
+        let refused = inventory.adopt(at(&right, None), None, "no field named").await;
+        assert!(
+            matches!(refused, Err(InventoryError::Shape { .. } | InventoryError::NotAdoptable { .. })),
+            "{refused:?}"
+        );
+        assert!(matches!(inventory.get(&key(CHARGES)).await, Err(InventoryError::NotRegistered { .. })));
+    }
+    inventory.adopt(at(&wrong, field), None, "the wrong one").await.expect("adopt");
+    let moved = inventory.adopt(at(&right, field), None, "not while it has a version").await;
+    assert!(matches!(moved, Err(InventoryError::AlreadyRegistered { .. })), "{moved:?}");
+    inventory.release(&key(CHARGES), "the wrong one").await.expect("release");
+    let record = inventory.adopt(at(&right, field), None, "the right one").await.expect("adopt");
+    assert_eq!((record.location(), record.primary().is_some()), (&raw.location(&right, field), true));
+    let left = inventory.inspect(&raw.location(&wrong, field)).await.expect("inspect");
+    assert_eq!(left.managed_by, None, "nothing is left at the wrong one");
+}
+
+/// On Vault each field of a path may be a key of its own; a plan looks at the field, not at the path.
+pub(crate) async fn a_second_field_of_a_path_is_planned_for_itself(store: Store) {
+    let world = World::bare(store);
+    let raw = Raw(&world.store);
+    let (inventory, path) = (inventory(&world), raw.legacy("pair"));
+    raw.put(&path, &json!({"live": OLD, "test": "sk_test_from_before", "plain": "x"})).await;
+    inventory.adopt(charges().location(raw.location(&path, Some("live"))), None, "first").await.expect("adopt");
+    let query = DiscoverQuery::all().prefix(&raw.legacy(""));
+    let second = named_draft("production/payments/second").location(raw.location(&path, Some("test")));
+    let plan = inventory.plan_adoption(&query, |_| Some(second.clone())).await.expect("a plan");
+    assert!(matches!(plan.rows[..], [ref row] if matches!(row.outcome, AdoptionOutcome::Ready)), "{plan}");
+    let done = inventory.adopt_all(&query, "second", |_| Some(second.clone())).await.expect("a report");
+    assert_eq!(done.adopted(), 1, "{done}");
+}
+
 /// A draft like the usual one, under another name.
 fn named_draft(name: &str) -> KeyDraft {
     let mut draft = charges();

@@ -72,7 +72,14 @@ on_remote_stores! { adopt_vault adopt_aws:
     adopt::an_existing_secret_is_adopted_rotated_and_undisturbed
     adopt::an_adoption_is_shown_first_and_taken_back
     adopt::many_are_adopted_with_a_report
+    adopt::a_wrong_first_adoption_is_put_right
     adopt::a_death_at_every_call_of_an_adoption_is_finished_by_adopting_again
+}
+
+#[test]
+#[ignore = "needs tests/servers/up.sh"]
+fn a_second_field_of_a_vault_path_is_planned_for_itself() {
+    run(async { adopt::a_second_field_of_a_path_is_planned_for_itself(stores::vault().await).await });
 }
 
 /// Where calls cost nothing. What is remote dies at every request instead, behind a proxy.

@@ -37,8 +37,8 @@ pub use annotation::{
 pub use async_trait::async_trait;
 pub use audit::{AuditAction, AuditEntry, AuditEvent, AuditQuery, AuditReport, AuditSink};
 pub use backend::{
-    Expect, ListQuery, Page, Pointer, Publish, Read, ReadItem, Retire, SecretBackend, SecretBackendExt, Select, Shows,
-    Stage, Survey, Swap, Withdraw,
+    Expect, ListQuery, Page, Pages, Pointer, Publish, Read, ReadItem, Retire, SecretBackend, SecretBackendExt, Select,
+    Shows, Stage, Survey, Swap, Withdraw,
 };
 pub use capability::{Capabilities, Cas, Destroy, NativeCurrent};
 pub use clock::{Clock, ManualClock, SystemClock};

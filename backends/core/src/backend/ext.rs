@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{ListQuery, Read, ReadItem, SecretBackend, Select};
+use super::{ListQuery, Pages, Read, ReadItem, SecretBackend, Select};
 use crate::{Context, Error, ErrorKind, KeyId, KeyRecord, Operation, Result, Stamped, Target};
 
 /// Single-item forms and loops over pages, on every backend.
@@ -48,13 +48,13 @@ pub trait SecretBackendExt: SecretBackend {
     /// Lists all pages.
     ///
     /// # Errors
-    /// As [`SecretBackend::list`].
+    /// As [`SecretBackend::list`], and [`Pages::after`].
     async fn list_all(&self, cx: &Context, query: &ListQuery) -> Result<Vec<Result<Stamped<KeyRecord>>>> {
-        let mut all = Vec::new();
+        let (mut all, mut pages) = (Vec::new(), Pages::of(Operation::List));
         let mut page = self.list(cx, query, None).await?;
         loop {
             all.append(&mut page.items);
-            match page.next {
+            match pages.after(page.next)? {
                 None => return Ok(all),
                 next => page = self.list(cx, query, next).await?,
             }

@@ -3,6 +3,7 @@
 
 mod ext;
 mod forward;
+mod page;
 mod results;
 
 use std::fmt;
@@ -11,8 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use ext::SecretBackendExt;
+pub use page::{Page, Pages};
 pub use results::{
-    Expect, ListQuery, Page, Pointer, Publish, Read, ReadItem, Retire, Select, Shows, Stage, Survey, Swap, Withdraw,
+    Expect, ListQuery, Pointer, Publish, Read, ReadItem, Retire, Select, Shows, Stage, Survey, Swap, Withdraw,
 };
 
 use crate::{

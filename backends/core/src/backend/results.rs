@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    Environment, Function, KeyId, KeyRecord, Material, PageToken, PointerToken, PublicationId, Stamp, Stamped, Target,
-    VersionId,
+    Environment, Function, KeyId, KeyRecord, Material, PointerToken, PublicationId, Stamp, Stamped, Target, VersionId,
 };
 
 /// Which state of a record a swap replaces.
@@ -222,14 +221,4 @@ impl ListQuery {
             && self.function.as_ref().is_none_or(|f| f == key.function())
             && (self.pages || key.page().is_none())
     }
-}
-
-/// One page of a listing. An empty page with a token is not the end.
-#[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "a pair with names; backends build it")]
-pub struct Page<T> {
-    /// The items.
-    pub items: Vec<T>,
-    /// Where it goes on; absent at the end.
-    pub next: Option<PageToken>,
 }

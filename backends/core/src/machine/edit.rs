@@ -4,7 +4,7 @@ use super::{Answer, Change, TransitionError};
 use crate::annotation::{Labels, Link, MAX_LABELS, MAX_LINKS, MAX_NOTES, Note, NoteText};
 use crate::record::{Body, bounded};
 use crate::text::fit;
-use crate::{Ownership, Reason, RotationPolicy, Scope};
+use crate::{Location, Ownership, Reason, RotationPolicy, Scope, Shape};
 
 /// What people change about a key. None of it touches a version.
 #[derive(Clone, Debug)]
@@ -28,6 +28,14 @@ pub enum Edit {
     Links(Vec<Link>),
     /// One more note; the oldest gives way.
     Note(NoteText),
+    /// Where it lies and what shape it has: only while the key has no version and no run, as before
+    /// its first value and after an adoption that was taken back.
+    Place {
+        /// Where native readers find it.
+        location: Location,
+        /// One value, or named fields in order.
+        shape: Shape,
+    },
 }
 
 impl Edit {
@@ -39,6 +47,7 @@ impl Edit {
             Self::Labels(_) => "edit-labels",
             Self::Links(_) => "edit-links",
             Self::Note(_) => "annotate",
+            Self::Place { .. } => "edit-place",
         }
     }
 }
@@ -61,7 +70,23 @@ impl Body {
                 self.links = links.clone();
             }
             Edit::Note(text) => self.note(text.clone(), change),
+            Edit::Place { location, shape } => return self.edit_place(location, shape),
         }
+        Ok(())
+    }
+
+    fn edit_place(&mut self, location: &Location, shape: &Shape) -> Answer {
+        if let Some(run) = &self.run {
+            return Err(TransitionError::RunActive { run: run.id });
+        }
+        let used = !self.versions.is_empty() || !self.publications.is_empty() || self.pages > 0;
+        if used || self.retiring {
+            return Err(TransitionError::HasVersions);
+        }
+        if !shape.holds() {
+            return Err(crate::RecordError::Shape.into());
+        }
+        (self.location, self.shape) = (location.clone(), shape.clone());
         Ok(())
     }
 

@@ -11,6 +11,9 @@ pub enum TransitionError {
     /// An edit breaks a rule of records.
     #[error(transparent)]
     Edit(#[from] crate::RecordError),
+    /// The key has, or had, a version where it lies.
+    #[error("the key has a version where it lies, so neither place nor shape can change; register another key")]
+    HasVersions,
     /// "Not found" at the issuer is not proof of death yet.
     #[error(
         "version {version} was never seen at the issuer and its create may still land until {until}; sweep again then"

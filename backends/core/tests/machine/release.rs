@@ -1,6 +1,6 @@
 //! Taking an adoption back: legal while nothing but the adoption has happened.
 
-use keyward_core::{KeyRecord, Location, RunKind, RunOutcome, Transition, TransitionError};
+use keyward_core::{Edit, KeyRecord, Location, RecordError, RunKind, RunOutcome, Shape, Transition, TransitionError};
 
 use crate::common::*;
 
@@ -89,4 +89,21 @@ fn what_was_used_since_is_not_released() {
     let mut derived = Lab::new();
     derived.rotate();
     assert_eq!(derived.refused(&release()), TransitionError::NotAdopted);
+}
+
+/// What was said wrong of a key that has nothing yet is said anew; what it has had stays where it is.
+#[test]
+fn place_and_shape_follow_while_there_is_no_version() {
+    let elsewhere = |name| Edit::Place { location: Location::aws_secret(name).expect("a name"), shape: Shape::One };
+    let mut lab = adopted();
+    lab.go(&Transition::Edit(elsewhere("legacy/second")));
+    lab.confirmed(RunKind::Adopt);
+    let third = Transition::Edit(elsewhere("legacy/third"));
+    assert_eq!(lab.refused(&third), TransitionError::HasVersions);
+    lab.go(&release()).go(&third);
+    assert_eq!(lab.record.location(), &Location::aws_secret("legacy/third").expect("a name"));
+    let no_field = Edit::Place { location: Location::Derived, shape: Shape::Fields(Vec::new()) };
+    assert_eq!(lab.refused(&Transition::Edit(no_field)), TransitionError::Edit(RecordError::Shape));
+    lab.begin(RunKind::Adopt);
+    assert!(matches!(lab.refused(&Transition::Edit(elsewhere("legacy/fourth"))), TransitionError::RunActive { .. }));
 }

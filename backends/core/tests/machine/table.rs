@@ -222,7 +222,10 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
             let working = record.versions().iter().any(|v| v.state.may_work());
             if working { Err("StillWorking") } else { Ok(Some("tombstone")) }
         }
-        (Transition::Edit(Edit::Scope { .. }), Some(_)) => Err("RunActive"),
+        (Transition::Edit(Edit::Scope { .. } | Edit::Place { .. }), Some(_)) => Err("RunActive"),
+        (Transition::Edit(Edit::Place { .. }), _) if record.is_retiring() || !record.versions().is_empty() => {
+            Err("HasVersions")
+        }
         (Transition::Edit(_), same) => Ok(same),
         _ => refused(),
     }
@@ -230,6 +233,7 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
 
 fn kind(error: &TransitionError) -> &'static str {
     match error {
+        TransitionError::HasVersions => "HasVersions",
         TransitionError::MayStillAppear { .. } => "MayStillAppear",
         TransitionError::NotAdopted => "NotAdopted",
         TransitionError::NothingToRollBackTo => "NothingToRollBackTo",

@@ -10,7 +10,10 @@ use tracing::{Dispatch, Event, Metadata, Subscriber};
 /// Runs a call of a client library with its log lines dropped, at every level: client libraries log
 /// answers and errors of servers word for word, and those may repeat what was sent.
 ///
-/// Only this call is silenced; what the application does with the same library itself is not.
+/// Only this call is silenced; what the application does with the same library itself is not. One
+/// thing changes for the whole process: `tracing` hands its events to the `log` crate only until the
+/// first subscriber is set, and this sets one. A client would otherwise log to an application that
+/// uses `log` alone.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -23,7 +26,7 @@ use tracing::{Dispatch, Event, Metadata, Subscriber};
 /// ```
 pub async fn quiet<F: Future>(call: F) -> F::Output {
     static SILENCE: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Silence));
-    if tracing::dispatcher::has_been_set() { call.with_subscriber(SILENCE.clone()).await } else { call.await }
+    call.with_subscriber(SILENCE.clone()).await
 }
 
 /// Takes nothing, and decides so each time: `Dispatch::none` would switch the place that logs off

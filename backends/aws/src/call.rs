@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use keyward_core::{Clock, Context, Error, KeyId, Operation, SystemClock};
 use keyward_remote::{Retry, quiet};
 
-use crate::error::{Class, Fault};
+use crate::error::{Class, Fault, NOT_THE_SERVICE};
 
 /// How calls of one operation are made, whichever service they go to.
 #[derive(Clone, Copy, Debug)]
@@ -21,24 +21,33 @@ pub(crate) struct Call<'a> {
     operation: Operation,
     key: Option<&'a KeyId>,
     retry: Retry,
-    writes: bool,
+    effect: Effect,
+}
+
+/// What a call may change.
+#[derive(Clone, Copy, Debug)]
+enum Effect {
+    Nothing,
+    Something,
+    /// Something, and each attempt changes it once more.
+    Each,
 }
 
 impl<'a> Call<'a> {
     /// Calls that change nothing. `system` is the name in errors.
     pub(crate) fn reads(cx: &'a Context, system: &'static str, operation: Operation, retry: Retry) -> Self {
-        Self { cx, system, operation, key: None, retry, writes: false }
+        Self { cx, system, operation, key: None, retry, effect: Effect::Nothing }
     }
 
     /// The same for calls that change something and may be repeated: a lost reply is an unknown outcome.
     pub(crate) fn writes(self) -> Self {
-        Self { writes: true, ..self }
+        Self { effect: Effect::Something, ..self }
     }
 
     /// The same for a change that must not be tried twice.
     #[cfg_attr(not(feature = "iam"), expect(dead_code, reason = "for issuers"))]
     pub(crate) fn once(self) -> Self {
-        Self { writes: true, retry: Retry::NEVER, ..self }
+        Self { effect: Effect::Each, retry: Retry::NEVER, ..self }
     }
 
     /// The same without repeating: for what may be left out.
@@ -106,9 +115,21 @@ impl<'a> Call<'a> {
         answer.map_err(|failed| self.seen(self.named(Fault::of(&failed, self.system, self.operation))))
     }
 
+    /// Refuses an answer that lacks what every answer of the service has: nothing follows from it.
+    pub(crate) fn check(&self, is_whole: bool) -> Result<(), Fault> {
+        if is_whole {
+            return Ok(());
+        }
+        Err(self.seen(self.fault(Class::Lost)).with_detail(NOT_THE_SERVICE))
+    }
+
     /// A lost reply of a call that changes nothing is just no answer.
     fn seen(&self, fault: Fault) -> Fault {
-        if self.writes { fault } else { fault.of_a_read() }
+        match self.effect {
+            Effect::Nothing => fault.of_a_read(),
+            Effect::Something => fault,
+            Effect::Each => fault.of_one_attempt(),
+        }
     }
 
     fn named(&self, fault: Fault) -> Fault {

@@ -13,6 +13,9 @@ use keyward_core::{Error, ErrorKind, KeyId, Operation, Retry};
 
 /// The name of this backend in errors.
 pub(crate) const NAME: &str = "aws";
+/// What is said of an answer that lacks what every answer of the service has.
+pub(crate) const NOT_THE_SERVICE: &str =
+    "the answer is not one of AWS; look at what stands in between: a proxy, a gateway, a login page";
 
 /// Why a backend, an issuer or an unlock slot on AWS was not opened. Nothing was sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -75,12 +78,14 @@ pub(crate) enum Class {
 pub(crate) struct Fault {
     class: Class,
     code: Option<&'static str>,
+    /// Something else answered in place of the service: a proxy, a gateway, a login page.
+    foreign: bool,
     error: Error,
 }
 
 impl Fault {
     pub(crate) fn new(class: Class, system: &'static str, operation: Operation) -> Self {
-        Self { class, code: None, error: Error::new(kind(class), operation, system) }
+        Self { class, code: None, foreign: false, error: Error::new(kind(class), operation, system) }
     }
 
     /// Takes what may be kept out of an SDK error and drops the rest.
@@ -90,7 +95,7 @@ impl Fault {
         operation: Operation,
     ) -> Self {
         let (class, code) = classify(failed);
-        let mut fault = Self { code, ..Self::new(class, system, operation) };
+        let mut fault = Self { code, foreign: is_foreign(failed), ..Self::new(class, system, operation) };
         if let Some(detail) = detail(failed, class, code) {
             fault = fault.with_detail(detail);
         }
@@ -147,10 +152,20 @@ impl Fault {
         self
     }
 
+    /// The same for the one attempt of a call that must not be repeated: only the service itself can say that nothing
+    /// was done.
+    pub(crate) fn of_one_attempt(mut self) -> Self {
+        if self.foreign {
+            self.class = Class::Lost;
+            self.error = same_but(&self.error, ErrorKind::Unknown);
+        }
+        self
+    }
+
     /// The same where a label was to be moved: what is called a bad parameter is a label that is not where it was
     /// seen.
     pub(crate) fn of_a_move(mut self) -> Self {
-        if self.class == Class::Malformed {
+        if self.class == Class::Malformed && !self.foreign {
             self.class = Class::Exists;
             self.error = same_but(&self.error, ErrorKind::Conflict).with_detail("the label is not where it was seen");
         }
@@ -164,7 +179,7 @@ impl Fault {
             ErrorKind::Unavailable => Class::Away,
             _ => Class::Lost,
         };
-        Self { class, code: None, error }
+        Self { class, code: None, foreign: false, error }
     }
 
     pub(crate) fn error(&self) -> &Error {
@@ -173,7 +188,7 @@ impl Fault {
 
     /// The same for another item of the same batch.
     pub(crate) fn again_for(&self) -> Self {
-        Self { class: self.class, code: self.code, error: self.error.clone() }
+        Self { class: self.class, code: self.code, foreign: self.foreign, error: self.error.clone() }
     }
 
     pub(crate) fn into_error(self) -> Error {
@@ -222,8 +237,9 @@ fn kind(class: Class) -> ErrorKind {
 fn classify<E: ProvideErrorMetadata>(failed: &SdkError<E, HttpResponse>) -> (Class, Option<&'static str>) {
     match failed {
         SdkError::ServiceError(said) => {
-            let known = said.err().meta().code().and_then(known);
-            known.map_or_else(|| (by_status(said.raw()), None), |(class, code)| (class, Some(code)))
+            let code = said.err().meta().code();
+            let unknown = || (by_status(said.raw(), code.is_some()), None);
+            code.and_then(known).map_or_else(unknown, |(class, code)| (class, Some(code)))
         }
         SdkError::ConstructionFailure(_) => (Class::Malformed, None),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
@@ -262,19 +278,30 @@ fn never_connected(cause: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// For answers without a code: a proxy in between, or a body that is no answer of the service.
-fn by_status(response: &HttpResponse) -> Class {
+/// True when the answer has no error code: the services always say which error it is.
+fn is_foreign<E: ProvideErrorMetadata>(failed: &SdkError<E, HttpResponse>) -> bool {
+    failed.as_service_error().is_some_and(|said| said.meta().code().is_none())
+}
+
+/// For answers whose code, if they have one, is not known here. Without a code, not even a clear status says what the
+/// service did or has.
+fn by_status(response: &HttpResponse, has_code: bool) -> Class {
     match response.status().as_u16() {
         401 | 403 | 407 => Class::Denied,
-        // The services always say which error it is: something in front of them answers like this.
-        404 | 409 | 410 | 412 => Class::Away,
+        404 | 409 | 410 | 412 if has_code => Class::Away,
         429 => Class::Throttled,
-        400..=499 => Class::Malformed,
+        // Too large for whatever is on the way, each time.
+        413 | 414 | 431 => Class::Malformed,
+        400..=499 if has_code => Class::Malformed,
         _ => Class::Lost,
     }
 }
 
-fn detail<E>(failed: &SdkError<E, HttpResponse>, class: Class, code: Option<&'static str>) -> Option<&'static str> {
+fn detail<E: ProvideErrorMetadata>(
+    failed: &SdkError<E, HttpResponse>,
+    class: Class,
+    code: Option<&'static str>,
+) -> Option<&'static str> {
     match (failed, class, code) {
         (SdkError::ConstructionFailure(_), ..) => Some("the request could not be built"),
         (SdkError::DispatchFailure(_), Class::Denied, _) => Some("no credentials could be had to sign the request"),
@@ -285,6 +312,9 @@ fn detail<E>(failed: &SdkError<E, HttpResponse>, class: Class, code: Option<&'st
         }
         (_, Class::Denied, Some("ExpiredTokenException" | "ExpiredToken" | "RequestExpired")) => {
             Some("the credentials have expired, or the clock of this host is wrong")
+        }
+        (SdkError::ServiceError(said), ..) if is_foreign(failed) && !said.raw().status().is_server_error() => {
+            Some(NOT_THE_SERVICE)
         }
         _ => None,
     }

@@ -80,7 +80,7 @@ impl Wire {
     pub(crate) async fn describe(&self, call: Call<'_>, secret: &str) -> Result<Option<Description>, Fault> {
         let request = self.client.describe_secret().secret_id(secret);
         match call.send(|| request.clone().send()).await {
-            Ok(answer) => Ok(Some(Description::of(answer))),
+            Ok(answer) => call.check(answer.arn.is_some()).map(|()| Some(Description::of(answer))),
             Err(fault) if fault.class() == Class::Absent => Ok(None),
             Err(fault) => Err(fault),
         }
@@ -120,7 +120,7 @@ impl Wire {
         }
     }
 
-    /// The current versions of up to [`BATCH`] secrets. A secret that is in no list of the answer is absent.
+    /// The current versions of up to [`BATCH`] secrets. That a secret is in no list of the answer proves nothing.
     pub(crate) async fn batch(&self, call: Call<'_>, secrets: &[String]) -> Result<Batch, Fault> {
         let request = self.client.batch_get_secret_value().set_secret_id_list(Some(secrets.to_vec()));
         let answer = call.send(|| request.clone().send()).await?;
@@ -154,6 +154,8 @@ impl Wire {
         let request = self.client.list_secrets().max_results(PAGE).set_next_token(page);
         let request = request.set_filters((!filters.is_empty()).then_some(filters));
         let answer = call.send(|| request.clone().send()).await?;
+        // Empty where there is none, but never missing.
+        call.check(answer.secret_list.is_some())?;
         let entry = |entry: SecretListEntry| {
             let tags = entry.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?)));
             Some(Entry { name: entry.name?, tags: tags.collect() })

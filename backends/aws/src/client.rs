@@ -11,22 +11,35 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
+use keyward_remote::Retry;
 use url::{Host, Url};
 
 use crate::AwsError;
 
-/// How long a connection may take, and one attempt of a call, unless said otherwise.
-pub(crate) const CONNECT: Duration = Duration::from_secs(3);
-pub(crate) const ATTEMPT: Duration = Duration::from_secs(10);
+/// How long things may take, and how calls are repeated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Until a connection has come about.
+    pub(crate) connect: Duration,
+    /// One attempt of a call.
+    pub(crate) attempt: Duration,
+    pub(crate) retry: Retry,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(3), attempt: Duration::from_secs(10), retry: Retry::default() }
+    }
+}
 
 /// The same configuration, hardened: the SDK retries nothing, and nothing waits for ever.
-pub(crate) fn hardened(config: &SdkConfig, connect: Duration, attempt: Duration) -> SdkConfig {
-    let limits = TimeoutConfig::builder()
-        .connect_timeout(connect)
-        .read_timeout(attempt)
-        .operation_attempt_timeout(attempt)
-        .operation_timeout(attempt);
-    let mut hardened = config.to_builder().retry_config(RetryConfig::disabled()).timeout_config(limits.build());
+pub(crate) fn hardened(config: &SdkConfig, limits: Limits) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(limits.connect)
+        .read_timeout(limits.attempt)
+        .operation_attempt_timeout(limits.attempt)
+        .operation_timeout(limits.attempt);
+    let mut hardened = config.to_builder().retry_config(RetryConfig::disabled()).timeout_config(timeouts.build());
     hardened.set_behavior_version(Some(config.behavior_version().unwrap_or_else(BehaviorVersion::latest)));
     hardened.set_http_client(Some(config.http_client().unwrap_or_else(http_client)));
     hardened.build()

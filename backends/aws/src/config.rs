@@ -14,7 +14,7 @@ use keyward_core::{Capabilities, Cas, Clock, Destroy, NativeCurrent, SystemClock
 use keyward_remote::Retry;
 
 use crate::AwsBackend;
-use crate::client::{ATTEMPT, CONNECT, check_endpoint, check_environment, hardened};
+use crate::client::{Limits, check_endpoint, check_environment, hardened};
 use crate::error::AwsError;
 use crate::names::Prefix;
 use crate::store::{Absence, Store, Tags};
@@ -36,9 +36,7 @@ pub struct AwsBuilder {
     config: SdkConfig,
     prefix: String,
     endpoint: Option<String>,
-    connect: Duration,
-    attempt: Duration,
-    retry: Retry,
+    limits: Limits,
     concurrency: usize,
     tags: bool,
     staleness: Duration,
@@ -57,9 +55,7 @@ impl AwsBuilder {
             config: config.clone(),
             prefix: Self::DEFAULT_PREFIX.to_owned(),
             endpoint: None,
-            connect: CONNECT,
-            attempt: ATTEMPT,
-            retry: Retry::default(),
+            limits: Limits::default(),
             concurrency: Self::DEFAULT_CONCURRENCY,
             tags: true,
             staleness: Self::DEFAULT_STALENESS,
@@ -81,20 +77,20 @@ impl AwsBuilder {
 
     /// How long a connection may take to come about. Default 3 seconds.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
-        self.connect = limit;
+        self.limits.connect = limit;
         self
     }
 
     /// How long one attempt of a call may take. Default 10 seconds. The deadline of the
     /// [`Context`](keyward_core::Context) bounds all attempts together.
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
-        self.attempt = limit;
+        self.limits.attempt = limit;
         self
     }
 
     /// How calls are repeated. The retries of the SDK are always off: it takes a used-up quota for throttling.
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+        self.limits.retry = retry;
         self
     }
 
@@ -139,18 +135,18 @@ impl AwsBuilder {
         check_endpoint(&self.config, "Secrets Manager", self.endpoint.as_deref())?;
         let credentials = self.config.credentials_provider().ok_or(AwsError::Credentials)?;
         let asked = pin!(Compat::new(credentials.provide_credentials()));
-        let limit = pin!(SystemClock.sleep(self.connect.saturating_add(self.attempt)));
+        let limit = pin!(SystemClock.sleep(self.limits.connect.saturating_add(self.limits.attempt)));
         let Either::Left((Ok(_), _)) = select(asked, limit).await else {
             return Err(AwsError::Credentials);
         };
 
-        let config = hardened(&self.config, self.connect, self.attempt);
+        let config = hardened(&self.config, self.limits);
         let mut config = Builder::from(&config);
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint);
         }
         let store = Store {
-            wire: Wire::new(Client::from_conf(config.build()), self.retry),
+            wire: Wire::new(Client::from_conf(config.build()), self.limits.retry),
             prefix,
             region: region.into(),
             concurrency: self.concurrency,

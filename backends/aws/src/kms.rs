@@ -6,12 +6,11 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use aws_types::SdkConfig;
 use keyward_core::{Context, Operation};
-use keyward_remote::Retry;
 use keyward_seal::{KeyWrapper, WrapError, WrapKey, Wrapping, async_trait};
 use zeroize::Zeroizing;
 
 use crate::call::Call;
-use crate::client::{ATTEMPT, CONNECT, check_endpoint, check_environment, hardened};
+use crate::client::{Limits, check_endpoint, check_environment, hardened};
 use crate::error::{AwsError, Class, Fault};
 
 /// Wraps the key of a store under a symmetric KMS key.
@@ -52,7 +51,7 @@ impl KmsWrapper {
         check_environment()?;
         config.region().ok_or(AwsError::Region)?;
         check_endpoint(config, "KMS", None)?;
-        Ok(Self { client: Client::new(&hardened(config, CONNECT, ATTEMPT)), key: key.to_owned() })
+        Ok(Self { client: Client::new(&hardened(config, Limits::default())), key: key.to_owned() })
     }
 }
 
@@ -84,7 +83,7 @@ impl KeyWrapper for KmsWrapper {
 }
 
 fn call(cx: &Context) -> Call<'_> {
-    Call::reads(cx, NAME, Operation::Open, Retry::default())
+    Call::reads(cx, NAME, Operation::Open, Limits::default().retry)
 }
 
 fn context() -> Result<Context, WrapError> {

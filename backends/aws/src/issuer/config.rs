@@ -10,7 +10,7 @@ use keyward_remote::Retry;
 
 use super::calls::Calls;
 use super::iam::IamIssuer;
-use crate::client::{ATTEMPT, CONNECT, check_endpoint, check_environment, hardened};
+use crate::client::{Limits, check_endpoint, check_environment, hardened};
 use crate::error::AwsError;
 
 /// Settings of an [`IamIssuer`].
@@ -20,8 +20,7 @@ pub struct IamBuilder {
     config: SdkConfig,
     users: Users,
     sole: bool,
-    attempt: Duration,
-    retry: Retry,
+    limits: Limits,
 }
 
 impl IamBuilder {
@@ -30,7 +29,7 @@ impl IamBuilder {
 
     pub(super) fn new(config: &SdkConfig) -> Self {
         let users = Users { prefix: Self::DEFAULT_USER_PREFIX.to_owned(), named: BTreeMap::new() };
-        Self { config: config.clone(), users, sole: false, attempt: ATTEMPT, retry: Retry::default() }
+        Self { config: config.clone(), users, sole: false, limits: Limits::default() }
     }
 
     /// What the names of users begin with; the id of the key follows, with `.` for `/`.
@@ -57,13 +56,13 @@ impl IamBuilder {
 
     /// How long one attempt of a call may take. Default 10 seconds.
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
-        self.attempt = limit;
+        self.limits.attempt = limit;
         self
     }
 
     /// How calls are repeated. A create never is.
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+        self.limits.retry = retry;
         self
     }
 
@@ -87,8 +86,8 @@ impl IamBuilder {
         self.config.region().ok_or(AwsError::Region)?;
         check_endpoint(&self.config, "IAM", None)?;
         check_endpoint(&self.config, "STS", None)?;
-        let config = hardened(&self.config, CONNECT, self.attempt);
-        let calls = Calls::new(Client::new(&config), self.retry);
+        let config = hardened(&self.config, self.limits);
+        let calls = Calls::new(Client::new(&config), self.limits.retry);
         Ok(IamIssuer::new(config, calls, self.users, self.sole))
     }
 }

@@ -3,17 +3,16 @@
 
 mod common;
 mod iam_site;
-mod planned;
 
 use common::{config, config_of, cx, on_runtime};
 use iam_site::{IamSite, access_denied};
 use keyward_aws::issuer::{IamIssuer, IamUsage, IamValidator};
+use keyward_conformance::planned::{Planned, key, not_created, unknown};
 use keyward_conformance::servers::{Answer, Fault, Proxy, server_url};
 use keyward_core::{
     Error, ErrorKind, Expect, IssuerStatus, KeyId, KeyIssuer, LastUse, Material, MemoryBackend, Probe, Retry, Revoke,
     SecretBackend, SecretValue, Shape, Swap, UsageSignal, Validator,
 };
-use planned::{Planned, key, not_created, unknown};
 
 fn moto() -> String {
     server_url("AWS_ENDPOINT_URL_IAM")

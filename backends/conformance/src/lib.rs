@@ -5,6 +5,7 @@
 pub mod canary;
 pub mod cases;
 mod fixture;
+pub mod planned;
 mod rules;
 #[cfg(feature = "servers")]
 pub mod servers;

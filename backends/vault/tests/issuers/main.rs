@@ -3,12 +3,11 @@
 mod app_role;
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../../../aws/tests/planned/mod.rs"]
-mod planned;
 mod token;
 
 use std::time::Duration;
 
+use keyward_conformance::planned::{self, key, not_created};
 use keyward_conformance::servers::{Answer, Fault, Proxy, server_setting, server_url};
 use keyward_core::{Evidence, KeyIssuer, Material, Probe, Validator};
 use keyward_vault::issuer::AppRoleValidator;
@@ -18,7 +17,6 @@ use serde_json::json;
 use app_role::RoleSite;
 use common::cx;
 use common::on_runtime;
-use planned::{key, not_created};
 use token::TokenSite;
 
 #[test]

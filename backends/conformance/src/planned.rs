@@ -1,5 +1,16 @@
-//! A record with a planned version, and the moves a rotation makes with it.
-#![allow(dead_code, reason = "each test file uses some of it")]
+//! For tests of an issuer: a record with a planned version, and the moves a rotation makes with it.
+//!
+//! ```
+//! use keyward_conformance::planned::Planned;
+//! use keyward_core::{NewKey, Shape};
+//!
+//! let mut plan = Planned::new(&"dev/analytics/reports".parse()?, Shape::One);
+//! // What `issuer.create(&cx, plan.issue())` answers, once it is a key:
+//! let made = NewKey::new(keyward_core::Material::one("made up".into())?).reference("k-1".parse()?);
+//! plan.stored(&made);
+//! assert!(plan.issue().version.was_created());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use keyward_core::{
     AccessLevel, Change, Clock, CreateError, Created, Error, Evidence, HolderId, Issue, IssuerRef, KeyDraft, KeyId,
@@ -7,18 +18,25 @@ use keyward_core::{
 };
 
 /// A record with a planned version.
-#[derive(Clone)]
-pub(crate) struct Planned {
-    pub(crate) record: KeyRecord,
-    pub(crate) version: VersionId,
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Planned {
+    /// The record, whose run is at that version.
+    pub record: KeyRecord,
+    /// The version that was planned last.
+    pub version: VersionId,
 }
 
 impl Planned {
-    pub(crate) fn new(key: &KeyId, shape: Shape) -> Self {
+    /// For a key that may read.
+    #[must_use]
+    pub fn new(key: &KeyId, shape: Shape) -> Self {
         Self::scoped(key, shape, Scope::new(AccessLevel::ReadOnly))
     }
 
-    pub(crate) fn scoped(key: &KeyId, shape: Shape, scope: Scope) -> Self {
+    /// For a key with this scope.
+    #[must_use]
+    pub fn scoped(key: &KeyId, shape: Shape, scope: Scope) -> Self {
         let owners = Ownership::new("data", "ada@example.com", "grace@example.com", "#data").expect("owners");
         let draft = KeyDraft::new(key.clone(), owners, scope, "issuer".parse().expect("an issuer")).shape(shape);
         let record = KeyRecord::register(&draft, &change()).expect("a record");
@@ -33,12 +51,14 @@ impl Planned {
         Self { record: record.apply(&begin, &change()).expect("a run"), version }
     }
 
-    pub(crate) fn issue(&self) -> Issue<'_> {
+    /// What an issuer is asked about.
+    #[must_use]
+    pub fn issue(&self) -> Issue<'_> {
         Issue { record: &self.record, version: self.record.version(self.version).expect("the version") }
     }
 
     /// The key was made and stored.
-    pub(crate) fn stored(&mut self, made: &NewKey) {
+    pub fn stored(&mut self, made: &NewKey) {
         let store = Transition::Store {
             version: self.version,
             issuer_ref: made.reference.clone(),
@@ -50,7 +70,7 @@ impl Planned {
     }
 
     /// The version is given up and another one planned.
-    pub(crate) fn replanned(&mut self) {
+    pub fn replanned(&mut self) {
         let (abandoned, version) = (self.version, VersionId::generate());
         let run = self.record.run().is_some();
         assert!(run, "a run is under way");
@@ -67,7 +87,8 @@ impl Planned {
     }
 
     /// The same record, with the name of an orphan.
-    pub(crate) fn adopted(&self, version: VersionId, reference: &IssuerRef) -> Self {
+    #[must_use]
+    pub fn adopted(&self, version: VersionId, reference: &IssuerRef) -> Self {
         let mut adopted = Self { record: self.record.clone(), version };
         adopted.go(&Transition::Adopt { version, issuer_ref: reference.clone() });
         adopted
@@ -82,21 +103,27 @@ fn change() -> Change {
     Change::new("tester".parse().expect("an actor"), SystemClock.now())
 }
 
-pub(crate) fn key(created: Result<Created, CreateError>) -> NewKey {
-    match created.expect("an access key") {
+/// The key that was created. Panics when there is none.
+#[track_caller]
+pub fn key(created: Result<Created, CreateError>) -> NewKey {
+    match created.expect("a key") {
         Created::Key(key) => key,
         Created::AskHuman(_) => panic!("no person is needed"),
     }
 }
 
-pub(crate) fn not_created(created: Result<Created, CreateError>) -> Error {
+/// Why certainly nothing was created. Panics when that is not certain.
+#[track_caller]
+pub fn not_created(created: Result<Created, CreateError>) -> Error {
     match created {
         Err(CreateError::NotCreated(error)) => error,
         other => panic!("expected that nothing was created: {other:?}"),
     }
 }
 
-pub(crate) fn unknown(created: Result<Created, CreateError>) -> Error {
+/// Why nobody knows whether a key was created. Panics when somebody does.
+#[track_caller]
+pub fn unknown(created: Result<Created, CreateError>) -> Error {
     match created {
         Err(CreateError::Unknown(error)) => error,
         other => panic!("expected an unknown outcome: {other:?}"),

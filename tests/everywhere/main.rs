@@ -7,6 +7,7 @@
 mod support;
 
 mod adopt;
+mod calls;
 mod capabilities;
 mod issuers;
 mod native;
@@ -61,6 +62,10 @@ on_remote_stores! { behind_a_proxy_vault behind_a_proxy_aws:
     replies::a_lost_reply_at_every_request_ends_clean
     replies::a_death_before_every_request_ends_clean
     replies::a_death_after_every_request_ends_clean
+}
+
+on_remote_stores! { calls_vault calls_aws:
+    calls::each_operation_makes_the_requests_it_should
 }
 
 on_remote_stores! { native_vault native_aws:

@@ -75,7 +75,7 @@ async fn die_when_reached(world: &World, far: &Store, (proxy, at): (&Proxy, usiz
     }
 }
 
-fn server(store: &Store) -> String {
+pub(crate) fn server(store: &Store) -> String {
     match store.kind {
         Kind::Vault { .. } => server_url("VAULT_ADDR"),
         Kind::Aws { .. } => server_url("AWS_ENDPOINT_URL_SECRETS_MANAGER"),

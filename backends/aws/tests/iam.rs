@@ -37,7 +37,8 @@ fn from_create_to_delete() {
         assert_eq!(made.material.shape(), IamIssuer::shape());
         let id = made.reference.clone().expect("an access key id");
         assert_eq!(made.material.field("access_key_id").map(SecretValue::expose_secret), Some(id.as_str().as_bytes()));
-        assert_eq!(made.state.as_ref().map(|state| state.as_str()), Some(&*site.user));
+        let kept = format!("{}/{}", site.user, site.user_id().await);
+        assert_eq!(made.state.as_ref().map(|state| state.as_str()), Some(&*kept), "its name, and what outlives it");
         assert_eq!(site.keys().await, [(id.to_string(), true)]);
 
         plan.stored(&made);
@@ -84,12 +85,16 @@ fn what_is_certainly_not_created() {
         // By the service.
         let stranger = plan_for(&"dev/analytics/nobody".parse().expect("a key id"));
         assert_eq!(not_created(issuer.create(&cx(), stranger.issue()).await).kind(), ErrorKind::NotFound);
-        proxy.plan(Fault::Answer(access_denied()).at(1));
+        proxy.plan(Fault::Answer(access_denied()).on("CreateAccessKey").times(1));
         assert_eq!(not_created(issuer.create(&cx(), plan.issue()).await).kind(), ErrorKind::Denied);
-        proxy.plan(Fault::Answer(iam_site::error(400, "Throttling")).at(2));
+        proxy.plan(Fault::Answer(iam_site::error(400, "Throttling")).on("CreateAccessKey").times(1));
         let throttled = not_created(issuer.create(&cx(), plan.issue()).await);
         assert_eq!(throttled.kind(), ErrorKind::Throttled);
-        assert_eq!(proxy.requests(), 3, "one request for each");
+        assert_eq!(proxy.requests_of("CreateAccessKey"), 3, "one request for each");
+        // Before the create, by a network that fails.
+        proxy.plan(Fault::LoseReply.on("GetUser"));
+        assert_eq!(not_created(issuer.create(&cx(), plan.issue()).await).kind(), ErrorKind::Unavailable);
+        assert_eq!(proxy.requests_of("CreateAccessKey"), 3);
         assert_eq!(site.keys().await, []);
     });
 }
@@ -110,9 +115,13 @@ fn a_create_without_an_answer_is_unknown_and_not_repeated() {
             let site = IamSite::new(&moto()).await;
             let proxy = Proxy::start(&moto()).await;
             let (what, plan) = (format!("{fault:?}"), plan_for(&site.key));
-            proxy.plan(fault.always());
+            proxy.plan(fault.on("CreateAccessKey"));
             let error = unknown(site.issuer_at(&proxy.url()).create(&cx(), plan.issue()).await);
-            assert_eq!((error.kind(), proxy.requests()), (ErrorKind::Unknown, 1), "{what}: {error}");
+            assert_eq!(
+                (error.kind(), proxy.requests_of("CreateAccessKey")),
+                (ErrorKind::Unknown, 1),
+                "{what}: {error}"
+            );
             assert_eq!(site.keys().await.len(), made, "{what}");
         }
     });
@@ -178,10 +187,10 @@ fn an_access_key_whose_create_was_lost_is_found_and_deleted() {
     on_runtime(async {
         let site = IamSite::new(&moto()).await.tagged().await;
         let proxy = Proxy::start(&moto()).await;
-        proxy.plan(Fault::LoseReply.at(1));
+        proxy.plan(Fault::LoseReply.on("CreateAccessKey"));
         let mut plan = plan_for(&site.key);
         unknown(site.sole_at(&proxy.url()).create(&cx(), plan.issue()).await);
-        assert_eq!(proxy.requests(), 2, "the tag, and one create");
+        assert_eq!(proxy.requests(), 3, "the tag, the id of the user, and one create");
 
         let abandoned = plan.version;
         plan.replanned();
@@ -232,6 +241,138 @@ fn a_version_stays_with_the_user_it_was_made_for() {
         assert_eq!(moved.status(&cx(), plan.issue()).await.expect("a status"), IssuerStatus::Live);
         moved.revoke(&cx(), plan.issue()).await.expect("deleted");
         assert_eq!(site.keys().await, []);
+    });
+}
+
+/// A user that is renamed keeps its access keys, and IAM does not list them under the old name.
+#[test]
+#[ignore = "needs tests/servers/up.sh"]
+fn an_access_key_of_a_renamed_user_is_neither_absent_nor_revoked() {
+    on_runtime(async {
+        for made_anew in [false, true] {
+            let site = IamSite::new(&moto()).await;
+            let (issuer, mut plan) = (site.issuer(), plan_for(&site.key));
+            let made = key(issuer.create(&cx(), plan.issue()).await);
+            plan.stored(&made);
+            let renamed = site.renamed().await;
+            if made_anew {
+                site.create_user().await;
+            }
+            assert_eq!(issuer.status(&cx(), plan.issue()).await.expect("a status"), IssuerStatus::CannotSay);
+            let id = made.reference.as_ref().expect("an access key id");
+            match issuer.revoke(&cx(), plan.issue()).await.expect("an answer") {
+                Revoke::AskHuman(what) => assert!(what.as_str().contains(id.as_str()), "{what}"),
+                Revoke::Accepted => panic!("it works as before"),
+            }
+            let error = issuer.deactivate(&cx(), plan.issue()).await.expect_err("not there");
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(error.detail().is_some_and(|detail| detail.contains("renamed")), "{error}");
+            assert_eq!(renamed.keys().await, [(id.to_string(), true)]);
+            let probe = IamValidator::of(&issuer).probe(&cx(), plan.issue(), &made.material).await;
+            assert!(!matches!(probe, Ok(Probe::Rejected(_))), "{probe:?}");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs tests/servers/up.sh"]
+fn an_access_key_that_is_not_listed_is_gone_only_when_iam_or_the_very_same_user_says_so() {
+    on_runtime(async {
+        let owner = |name: &str| {
+            let used = "<AccessKeyLastUsed><Region>N/A</Region><ServiceName>N/A</ServiceName></AccessKeyLastUsed>";
+            let result =
+                format!("<GetAccessKeyLastUsedResult><UserName>{name}</UserName>{used}</GetAccessKeyLastUsedResult>");
+            Answer::new(200, format!("<GetAccessKeyLastUsedResponse>{result}</GetAccessKeyLastUsedResponse>"))
+        };
+        let denied = || Some(access_denied());
+        let absent = || Some(iam_site::error(404, "NoSuchEntity"));
+        let nameless = || Some(owner("&lt;root&gt;"));
+        let elsewhere = || Some(owner("elsewhere"));
+        // What IAM says of the access key, of the user when it was made, and of the user now; what follows.
+        let cases = [
+            (absent(), None, None, true),
+            (absent(), denied(), denied(), true),
+            (elsewhere(), None, None, false),
+            (nameless(), None, None, false),
+            // AWS refuses so, allowed or not, when there is no such access key.
+            (denied(), None, None, true),
+            (denied(), denied(), None, false),
+            (denied(), None, denied(), false),
+            (denied(), None, absent(), false),
+        ];
+        for (n, (of_the_key, of_the_user, now, gone)) in cases.into_iter().enumerate() {
+            let names_it = n == 2;
+            let site = IamSite::new(&moto()).await;
+            let proxy = Proxy::start(&moto()).await;
+            let (issuer, mut plan) = (site.issuer_at(&proxy.url()), plan_for(&site.key));
+            let answer = |answer: Option<Answer>, action| {
+                answer.into_iter().for_each(|answer| proxy.plan(Fault::Answer(answer).on(action)));
+            };
+            answer(of_the_user, "GetUser");
+            let made = key(issuer.create(&cx(), plan.issue()).await);
+            plan.stored(&made);
+            site.delete_by_hand(made.reference.as_ref().expect("an id").as_str()).await;
+            proxy.clear();
+            answer(now, "GetUser");
+            answer(of_the_key, "GetAccessKeyLastUsed");
+            let status = issuer.status(&cx(), plan.issue()).await.expect("a status");
+            let revoke = issuer.revoke(&cx(), plan.issue()).await.expect("an answer");
+            assert_eq!(status, if gone { IssuerStatus::Absent } else { IssuerStatus::CannotSay }, "case {n}");
+            match revoke {
+                Revoke::Accepted => assert!(gone, "case {n}"),
+                Revoke::AskHuman(what) => {
+                    assert!(!gone && what.as_str().contains("elsewhere") == names_it, "case {n}: {what}");
+                }
+            }
+        }
+    });
+}
+
+/// A record of before, or of a site where nobody may ask: the name of the user alone.
+#[test]
+#[ignore = "needs tests/servers/up.sh"]
+fn without_the_id_of_the_user_its_name_serves() {
+    on_runtime(async {
+        let site = IamSite::new(&moto()).await;
+        let proxy = Proxy::start(&moto()).await;
+        proxy.plan(Fault::Answer(access_denied()).on("GetUser"));
+        let (issuer, mut plan) = (site.issuer_at(&proxy.url()), plan_for(&site.key));
+        let made = key(issuer.create(&cx(), plan.issue()).await);
+        assert_eq!(made.state.as_ref().map(|state| state.as_str()), Some(&*site.user));
+        plan.stored(&made);
+        assert_eq!(issuer.status(&cx(), plan.issue()).await.expect("a status"), IssuerStatus::Live);
+        let probe = IamValidator::of(&issuer).probe(&cx(), plan.issue(), &made.material).await;
+        assert!(matches!(probe, Ok(Probe::Accepted(_))), "{probe:?}");
+        assert_eq!(issuer.revoke(&cx(), plan.issue()).await.expect("deleted"), Revoke::Accepted);
+    });
+}
+
+#[test]
+#[ignore = "needs tests/servers/up.sh"]
+fn of_a_renamed_user_no_lost_create_is_called_absent() {
+    on_runtime(async {
+        let site = IamSite::new(&moto()).await.tagged().await;
+        let proxy = Proxy::start(&moto()).await;
+        proxy.plan(Fault::LoseReply.on("CreateAccessKey"));
+        let mut plan = plan_for(&site.key);
+        unknown(site.sole_at(&proxy.url()).create(&cx(), plan.issue()).await);
+        let lost = plan.version;
+        plan.replanned();
+        // AWS keeps the tags of a user that is renamed; this server does not.
+        let renamed = site.renamed().await.tagged().await;
+        let error = site.sole().find(&cx(), &plan.record, Some(lost)).await.expect_err("no such user");
+        assert!(
+            error.kind() == ErrorKind::NotFound && error.detail().is_some_and(|d| d.contains("renamed")),
+            "{error}"
+        );
+        // By its new name it is found.
+        assert_eq!(renamed.sole().find(&cx(), &plan.record, None).await.expect("an answer").len(), 1);
+        // A record that waits for nothing has nothing to lose.
+        let site = IamSite::new(&moto()).await.tagged().await;
+        let mut plan = plan_for(&site.key);
+        plan.stored(&key(site.sole().create(&cx(), plan.issue()).await));
+        site.renamed().await;
+        assert_eq!(site.sole().find(&cx(), &plan.record, None).await.expect("an answer"), []);
     });
 }
 

@@ -23,12 +23,18 @@ pub(super) fn named(record: &KeyRecord, key: &Listed) -> Option<VersionId> {
     record.versions().iter().find(|version| version.issuer_ref.as_ref() == Some(&key.id)).map(|version| version.id)
 }
 
+/// Whether a create is open that had no answer.
+pub(super) fn awaits(record: &KeyRecord) -> bool {
+    record.versions().iter().any(is_open)
+}
+
 fn unanswered(record: &KeyRecord, created: DateTime<Utc>) -> Option<VersionId> {
-    let open = |version: &&Version| {
-        let given_up = matches!(version.state, VersionState::Planned | VersionState::RevokePending);
-        given_up && !version.was_created() && version.planned_at <= created + SKEW
-    };
-    record.versions().iter().filter(open).max_by_key(|version| version.planned_at).map(|version| version.id)
+    let before = |version: &&Version| is_open(version) && version.planned_at <= created + SKEW;
+    record.versions().iter().filter(before).max_by_key(|version| version.planned_at).map(|version| version.id)
+}
+
+fn is_open(version: &Version) -> bool {
+    matches!(version.state, VersionState::Planned | VersionState::RevokePending) && !version.was_created()
 }
 
 /// Further apart than the clock of a host whose signatures AWS takes can be from that of AWS.

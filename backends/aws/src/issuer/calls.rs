@@ -1,14 +1,17 @@
 //! The calls to IAM.
 
 use aws_sdk_iam::Client;
+use aws_sdk_iam::operation::RequestId;
 use aws_sdk_iam::primitives::DateTime as Moment;
 use aws_sdk_iam::types::StatusType;
 use chrono::{DateTime, Utc};
 use keyward_core::{
-    Context, Error, ErrorKind, IssuerRef, KeyId, Material, MaterialError, Operation, Result, SecretValue,
+    Context, Error, ErrorKind, IssuerRef, KeyId, LastUse, Material, MaterialError, Operation, Result, SecretValue,
 };
 use keyward_remote::Retry;
 
+use super::config::is_user;
+use super::user::{User, is_id};
 use super::{KEY_ID, NAME, SECRET};
 use crate::call::Call;
 use crate::error::{Class, Fault};
@@ -28,6 +31,17 @@ pub(super) struct Listed {
     pub(super) id: IssuerRef,
     pub(super) active: bool,
     pub(super) created: Option<DateTime<Utc>>,
+}
+
+/// What has become of an access key that its user, by the name we know, does not have.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Trace {
+    /// It is deleted.
+    Gone,
+    /// It lives: IAM names a user that has it.
+    With(String),
+    /// It may live with a user of another name: we may not ask, or IAM does not say.
+    Untold,
 }
 
 impl Calls {
@@ -79,17 +93,52 @@ impl Calls {
     pub(super) async fn switch(&self, call: Call<'_>, user: &str, id: &IssuerRef, on: bool) -> Result<(), Fault> {
         let status = if on { StatusType::Active } else { StatusType::Inactive };
         let update = || self.client.update_access_key().user_name(user).access_key_id(id.as_str());
-        call.writes().send(|| update().status(status.clone()).send()).await.map(drop)
+        let call = call.writes();
+        let answer = call.send(|| update().status(status.clone()).send()).await?;
+        // The SDK does not look at what else the answer says.
+        call.check(answer.request_id().is_some())
     }
 
-    /// Deletes an access key; one that is gone is deleted.
-    pub(super) async fn delete(&self, call: Call<'_>, user: &str, id: &IssuerRef) -> Result<()> {
+    /// Deletes an access key. False when the user has no such access key, or there is no such user.
+    pub(super) async fn delete(&self, call: Call<'_>, user: &str, id: &IssuerRef) -> Result<bool> {
         let delete = || self.client.delete_access_key().user_name(user).access_key_id(id.as_str()).send();
-        match call.writes().send(delete).await {
-            Ok(_) => Ok(()),
-            Err(fault) if fault.class() == Class::Absent => Ok(()),
+        let call = call.writes();
+        match call.send(delete).await {
+            Ok(answer) => Ok(call.check(answer.request_id().is_some()).map(|()| true)?),
+            Err(fault) if fault.class() == Class::Absent => Ok(false),
             Err(fault) => Err(fault.into_error()),
         }
+    }
+
+    /// What has become of an access key that its user does not have.
+    pub(super) async fn trace(&self, call: Call<'_>, user: &User, id: &IssuerRef) -> Result<Trace> {
+        let ask = || self.client.get_access_key_last_used().access_key_id(id.as_str()).send();
+        match call.send(ask).await {
+            Ok(found) => return Ok(found.user_name.filter(|name| is_user(name)).map_or(Trace::Untold, Trace::With)),
+            Err(fault) if fault.class() == Class::Absent => return Ok(Trace::Gone),
+            // AWS may say so of an access key that is nowhere, too.
+            Err(fault) if fault.class() == Class::Denied => {}
+            Err(fault) => return Err(fault.into_error()),
+        }
+        // An access key never changes its user: what the very same user does not have is nowhere.
+        let Some(own) = &user.id else { return Ok(Trace::Untold) };
+        match self.user_id(call, &user.name).await {
+            Ok(Some(now)) if now == *own => Ok(Trace::Gone),
+            Ok(_) => Ok(Trace::Untold),
+            Err(fault) if fault.class() == Class::Denied => Ok(Trace::Untold),
+            Err(fault) => Err(fault.into_error()),
+        }
+    }
+
+    /// The id of a user; nothing when there is no such user.
+    pub(super) async fn user_id(&self, call: Call<'_>, user: &str) -> Result<Option<String>, Fault> {
+        let found = match call.send(|| self.client.get_user().user_name(user).send()).await {
+            Ok(found) => found,
+            Err(fault) if fault.class() == Class::Absent => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let id = found.user().map(|user| user.user_id().to_owned()).filter(|id| is_id(id));
+        call.check(id.is_some()).map(|()| id)
     }
 
     /// Checks that the user is marked as that of a key.
@@ -101,10 +150,14 @@ impl Calls {
     }
 
     /// When an access key was last used.
-    pub(super) async fn last_use(&self, call: Call<'_>, id: &IssuerRef) -> Result<Option<DateTime<Utc>>> {
+    pub(super) async fn last_use(&self, call: Call<'_>, id: &IssuerRef) -> Result<LastUse> {
         let ask = || self.client.get_access_key_last_used().access_key_id(id.as_str()).send();
         let found = call.send(ask).await.map_err(Error::from)?;
-        Ok(found.access_key_last_used().and_then(|used| used.last_used_date()).and_then(time))
+        Ok(match found.access_key_last_used().map(|used| used.last_used_date()) {
+            Some(None) => LastUse::Never,
+            Some(Some(at)) => time(at).map_or(LastUse::Unknown, LastUse::At),
+            None => LastUse::Unknown,
+        })
     }
 }
 

@@ -124,7 +124,7 @@ impl Users {
 }
 
 /// The names IAM allows. They are compared without case there.
-fn is_user(name: &str) -> bool {
+pub(super) fn is_user(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
     (1..=MAX_USER).contains(&name.len()) && name.bytes().all(allowed)
 }

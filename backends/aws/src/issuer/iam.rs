@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use aws_types::SdkConfig;
 use keyward_core::{
-    Context, CreateError, Created, ErrorKind, Instructions, Issue, IssuerCapabilities, IssuerKey, IssuerRef,
-    IssuerState, IssuerStatus, KeyIssuer, KeyRecord, NewKey, Operation, Result, Revoke, Scope, Shape, VersionId,
+    Context, CreateError, Created, ErrorKind, Issue, IssuerCapabilities, IssuerKey, IssuerRef, IssuerStatus, KeyIssuer,
+    KeyRecord, NewKey, Operation, Result, Revoke, Scope, Shape, VersionId,
 };
 
-use super::attribution::{attribute, named};
-use super::calls::Calls;
+use super::attribution::{attribute, awaits, named};
+use super::calls::{Calls, Trace};
 use super::config::{IamBuilder, Users, capabilities};
+use super::user::User;
 use super::{KEY_ID, SECRET};
 use crate::call::Call;
 use crate::error::{Class, Fault};
@@ -51,10 +52,10 @@ impl IamIssuer {
     }
 
     /// The user a version was made for, else the one its key belongs to now.
-    pub(super) fn user_of(&self, call: Call<'_>, issue: Issue<'_>) -> Result<String> {
+    pub(super) fn user_of(&self, call: Call<'_>, issue: Issue<'_>) -> Result<User> {
         match &issue.version.issuer_state {
-            Some(user) => Ok(user.as_str().to_owned()),
-            None => self.user(call, issue.record),
+            Some(state) => Ok(User::kept(state)),
+            None => self.user(call, issue.record).map(User::named),
         }
     }
 
@@ -73,12 +74,17 @@ impl IamIssuer {
             return Err(not_created(call.error(ErrorKind::Invalid, detail)));
         }
         let user = self.user(call, new.record).map_err(not_created)?;
-        let state: IssuerState = user.parse().map_err(|_| {
-            not_created(call.error(ErrorKind::Invalid, "the name of the IAM user does not fit the record"))
-        })?;
         if self.sole {
             self.calls.check_mark(call, &user, new.record.id()).await.map_err(not_created)?;
         }
+        let id = match self.calls.user_id(call, &user).await {
+            // Without it, only somebody who has the access key can tell whether it is gone.
+            Err(fault) if fault.class() == Class::Denied => None,
+            answer => answer.map_err(|fault| not_created(fault.into_error()))?,
+        };
+        let state = User { name: user.clone(), id }.state().map_err(|_| {
+            not_created(call.error(ErrorKind::Invalid, "the name of the IAM user does not fit the record"))
+        })?;
         match self.calls.create(call, &user).await {
             Ok((id, material)) => Ok(NewKey::new(material).reference(id).state(state)),
             Err(fault) if fault.class() == Class::Lost => Err(CreateError::Unknown(fault.into_error())),
@@ -112,14 +118,42 @@ impl IamIssuer {
         let call = self.calls.call(cx, Operation::Switch).about(issue.record.id());
         let Some(id) = &issue.version.issuer_ref else { return Err(call.error(ErrorKind::NotFound, UNNAMED)) };
         let user = self.user_of(call, issue)?;
-        Ok(self.calls.switch(call, &user, id, on).await?)
+        let switched = self.calls.switch(call, &user.name, id, on).await;
+        Ok(switched
+            .map_err(|fault| if fault.class() == Class::Absent { fault.with_detail(NOT_HERE) } else { fault })?)
     }
 
-    async fn end(&self, call: Call<'_>, user: &str, id: &IssuerRef) -> Result<()> {
+    async fn end(&self, call: Call<'_>, user: &User, id: &IssuerRef) -> Result<Revoke> {
         // Switched off first: that spreads as fast, and it can be all we may do. Whether it worked, deleting tells.
-        self.calls.switch(call, user, id, false).await.ok();
-        self.calls.delete(call, user, id).await
+        self.calls.switch(call, &user.name, id, false).await.ok();
+        if self.calls.delete(call, &user.name, id).await? {
+            return Ok(Revoke::Accepted);
+        }
+        match self.calls.trace(call, user, id).await? {
+            Trace::Gone => Ok(Revoke::Accepted),
+            Trace::With(owner) => by_hand(
+                call,
+                &format!(
+                    "the access key {id} is not one of the IAM user {}, but lives on with {owner}: the user was \
+                     renamed; delete the access key there, and name the user with IamBuilder::user",
+                    user.name
+                ),
+            ),
+            Trace::Untold => by_hand(
+                call,
+                &format!(
+                    "the IAM user {} has no access key {id}, but if the user was renamed the access key lives on; look \
+                     for it, and delete it; allow iam:GetAccessKeyLastUsed for all users, so that this can be asked",
+                    user.name
+                ),
+            ),
+        }
     }
+}
+
+fn by_hand(call: Call<'_>, what: &str) -> Result<Revoke> {
+    let unfit = |_| call.error(ErrorKind::Invalid, "the instructions do not fit the record");
+    what.parse().map(Revoke::AskHuman).map_err(unfit)
 }
 
 #[async_trait]
@@ -140,7 +174,11 @@ impl KeyIssuer for IamIssuer {
             return Err(call.error(ErrorKind::Unsupported, detail));
         }
         let user = self.user(call, record)?;
-        let Some(listed) = self.calls.list(call, &user).await? else { return Ok(Vec::new()) };
+        let Some(listed) = self.calls.list(call, &user).await? else {
+            // Of a user that was renamed, nothing follows.
+            let unsure = awaits(record);
+            return if unsure { Err(call.error(ErrorKind::NotFound, NO_USER)) } else { Ok(Vec::new()) };
+        };
         // Asked each time: whoever takes the tag away takes the word back.
         self.calls.check_mark(call, &user, record.id()).await?;
         let mut found = attribute(record, &listed);
@@ -152,12 +190,16 @@ impl KeyIssuer for IamIssuer {
         let call = self.calls.call(cx, Operation::Status).about(issue.record.id());
         let Some(id) = &issue.version.issuer_ref else { return Ok(IssuerStatus::CannotSay) };
         let user = self.user_of(call, issue)?;
-        let listed = self.calls.list(call, &user).await?.unwrap_or_default();
-        Ok(match listed.iter().find(|key| key.id == *id) {
-            Some(key) if key.active => IssuerStatus::Live,
-            Some(_) => IssuerStatus::Suspended,
-            None => IssuerStatus::Absent,
-        })
+        let listed = self.calls.list(call, &user.name).await?.unwrap_or_default();
+        match listed.iter().find(|key| key.id == *id) {
+            Some(key) if key.active => Ok(IssuerStatus::Live),
+            Some(_) => Ok(IssuerStatus::Suspended),
+            None => Ok(match self.calls.trace(call, &user, id).await? {
+                Trace::Gone => IssuerStatus::Absent,
+                // `revoke` says what to do.
+                Trace::With(_) | Trace::Untold => IssuerStatus::CannotSay,
+            }),
+        }
     }
 
     /// Nothing: the policies of a user are no scope, and reading them would not make them one.
@@ -175,17 +217,15 @@ impl KeyIssuer for IamIssuer {
 
     async fn revoke(&self, cx: &Context, issue: Issue<'_>) -> Result<Revoke> {
         let call = self.calls.call(cx, Operation::Revoke).about(issue.record.id());
-        let Some(id) = &issue.version.issuer_ref else {
-            let by_hand: Instructions =
-                ASK.parse().map_err(|_| call.error(ErrorKind::Invalid, "the instructions do not fit the record"))?;
-            return Ok(Revoke::AskHuman(by_hand));
-        };
+        let Some(id) = &issue.version.issuer_ref else { return by_hand(call, ASK) };
         let user = self.user_of(call, issue)?;
-        self.end(call, &user, id).await?;
-        Ok(Revoke::Accepted)
+        self.end(call, &user, id).await
     }
 }
 
+const NOT_HERE: &str = "the IAM user has no such access key; if the user was renamed, it lives on: revoking says more";
+const NO_USER: &str = "there is no such IAM user, and a create without an answer is open: if the user was renamed, name it \
+                       with IamBuilder::user; if it was deleted, nothing is left of its access keys, which a person must confirm";
 const UNNAMED: &str = "the record does not say which access key this is";
 const ASK: &str =
     "the record does not say which access key of the IAM user this is; find it in IAM, switch it off, delete it";

@@ -1,4 +1,5 @@
 #![doc = include_str!("docs.md")]
+#![doc = concat!("```json\n", include_str!("../../policies/access-keys.json"), "```\n")]
 
 mod attribution;
 mod calls;
@@ -6,6 +7,7 @@ mod config;
 mod iam;
 mod probe;
 mod usage;
+mod user;
 
 pub use config::IamBuilder;
 pub use iam::IamIssuer;

@@ -37,6 +37,6 @@ impl UsageSignal for IamUsage {
         let version = record.version(version).ok_or_else(unknown)?;
         let Some(id) = &version.issuer_ref else { return Ok(LastUse::Unknown) };
         let call = self.issuer.calls().call(cx, Operation::Signal).about(key);
-        Ok(self.issuer.calls().last_use(call, id).await?.map_or(LastUse::Never, LastUse::At))
+        self.issuer.calls().last_use(call, id).await
     }
 }

@@ -1,4 +1,5 @@
 //! A user of its own on a test server.
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::time::Duration;
 
@@ -53,6 +54,11 @@ impl IamSite {
         self.builder(&config(url)).sole_creator().open().expect("an issuer")
     }
 
+    /// The same, asking once.
+    pub(crate) fn hasty_at(&self, url: &str) -> IamIssuer {
+        self.builder(&config(url)).sole_creator().retry(Retry::NEVER).open().expect("an issuer")
+    }
+
     fn builder(&self, config: &SdkConfig) -> IamBuilder {
         let quick = Retry::new(4, Duration::from_millis(20), Duration::from_millis(200));
         IamIssuer::builder(config).user(&self.key, &self.user).retry(quick)
@@ -83,6 +89,22 @@ impl IamSite {
 
     pub(crate) async fn delete_by_hand(&self, id: &str) {
         self.client.delete_access_key().user_name(&self.user).access_key_id(id).send().await.expect("deleted");
+    }
+
+    /// The same under another name; its access keys stay what they are.
+    pub(crate) async fn renamed(&self) -> Self {
+        let user = format!("{}-renamed", self.user);
+        self.client.update_user().user_name(&self.user).new_user_name(&user).send().await.expect("renamed");
+        Self { key: self.key.clone(), user, url: self.url.clone(), client: self.client.clone() }
+    }
+
+    pub(crate) async fn user_id(&self) -> String {
+        let found = self.client.get_user().user_name(&self.user).send().await.expect("the user");
+        found.user().expect("a user").user_id().to_owned()
+    }
+
+    pub(crate) async fn create_user(&self) {
+        self.client.create_user().user_name(&self.user).send().await.expect("a user");
     }
 
     pub(crate) async fn delete_user(&self) {

@@ -1,41 +1,20 @@
-//! Answers that are not the service's own: of a proxy, a gateway, a login page. Nothing follows from them: no operation
-//! is called done, and nothing is called absent, unless the service itself says so in another answer.
-
-mod common;
+//! Records, material and adoption.
 
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use common::target;
-use common::{aws_url, builder, cx, fresh_prefix, noted, one, published, record, registered, staged, stranger};
 use keyward_aws::{AwsBackend, Retry};
-use keyward_conformance::servers::{Answer, Fault, Proxy};
+use keyward_conformance::servers::{Fault, Proxy};
 use keyward_core::{
-    Adopter, DiscoverQuery, Error, ErrorKind, Expect, KeyRecord, ListQuery, Location, PublicationId, Publish, Read,
-    ReadItem, Result, SecretBackend, SecretBackendExt, Select, Shape, Shows, Stage, Stamped, Swap, Target, VersionId,
-    Withdraw,
+    Adopter, DiscoverQuery, Expect, KeyRecord, ListQuery, Location, PublicationId, Publish, Read, ReadItem,
+    SecretBackend, SecretBackendExt, Select, Shape, Shows, Stage, Stamped, Swap, Target, VersionId, Withdraw,
 };
 
-/// What proxies, gateways and login pages say.
-fn answers() -> Vec<(&'static str, Answer)> {
-    let json = |status, body: &'static str| Answer::new(status, body).header("content-type", "application/json");
-    let html = |status| {
-        Answer::new(status, "<html><body>sign in, or go away</body></html>").header("content-type", "text/html")
-    };
-    vec![
-        ("404 JSON", json(404, r#"{"message":"no Route matched"}"#)),
-        ("404 HTML", html(404)),
-        ("400 JSON", json(400, r#"{"message":"bad"}"#)),
-        ("409 JSON", json(409, r#"{"message":"busy"}"#)),
-        ("410 HTML", html(410)),
-        ("412 HTML", html(412)),
-        ("503 JSON", json(503, r#"{"message":"no healthy upstream"}"#)),
-        ("200 HTML", html(200)),
-        ("200 JSON", json(200, "{}")),
-        ("200 empty", Answer::new(200, "")),
-        ("204 empty", Answer::new(204, "")),
-    ]
-}
+use crate::common::{
+    assert_found, aws_url, builder, cx, fresh_prefix, noted, one, published, record, registered, staged, stranger,
+    target,
+};
+use crate::{answers, or_undecided};
 
 /// A backend behind a proxy, and the same one beside it: what the second sees is the truth.
 struct Site {
@@ -87,18 +66,6 @@ async fn each(on: &[&str], check: impl AsyncFn(&Site, &str, &str)) {
             site.proxy.clear();
         }
     }
-}
-
-/// An error that says nothing about the state of anything.
-#[track_caller]
-fn undecided(error: &Error, what: &str) {
-    assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown), "{what}: {error}");
-}
-
-/// An error that decides nothing, or a success to be checked.
-#[track_caller]
-fn or_undecided<T>(answer: Result<T>, what: &str) -> Option<T> {
-    answer.inspect_err(|error| undecided(error, what)).ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +121,7 @@ async fn no_material_is_called_stored_or_absent() {
             let version = VersionId::generate();
             if let Some(stage) = or_undecided(site.store.stage(&cx(), key, version, &one(b"new")).await, what) {
                 assert_eq!(stage, Stage::Stored, "{what}");
-                common::assert_found(site.truth.read_one(&cx(), key, Select::Version(version)).await, b"new");
+                assert_found(site.truth.read_one(&cx(), key, Select::Version(version)).await, b"new");
             }
         }
         if let Some(stage) = or_undecided(site.store.stage(&cx(), &there, known, &one(b"known")).await, what) {
@@ -163,7 +130,7 @@ async fn no_material_is_called_stored_or_absent() {
         // Withdrawn, and staged again: the label is all that is missing.
         site.truth.withdraw(&cx(), &there, known).await.expect("withdrawn");
         if or_undecided(site.store.stage(&cx(), &there, known, &one(b"known")).await, what).is_some() {
-            common::assert_found(site.truth.read_one(&cx(), &there, Select::Version(known)).await, b"known");
+            assert_found(site.truth.read_one(&cx(), &there, Select::Version(known)).await, b"known");
         }
     })
     .await;

@@ -88,11 +88,12 @@ impl Kv {
         let (mut json, here) = match self.client.call(cx, operation, &request).await? {
             Reply::Done(json) => (json, true),
             Reply::Missing(json) => (json, false),
-            refused @ Reply::Refused => return Err(refused_read(refused, operation)),
+            refused => return Err(unlike(refused, operation, false)),
         };
-        let Some(mut data) = json.take("data") else {
-            return if here { Err(not_vault(operation, false)) } else { Ok(Found::Nothing) };
-        };
+        if !here && json.is_silent() {
+            return Ok(Found::Nothing);
+        }
+        let mut data = json.take_data(operation)?;
         let written = data.take("metadata").and_then(|m| Written::of(&m)).ok_or_else(|| not_vault(operation, false))?;
         match (here, data.take("data")) {
             (true, Some(map)) => Ok(Found::Here(map, written)),
@@ -113,10 +114,8 @@ impl Kv {
         let request = Request::post(self.path("data", path), framed(data, cas));
         let mut json = match self.client.call(cx, operation, &request).await {
             Ok(Reply::Done(json)) => json,
-            Ok(Reply::Refused) => return Ok(Put::Refused),
-            Ok(missing @ Reply::Missing(_)) => {
-                return Err(missing.done(operation).err().unwrap_or_else(|| not_vault(operation, true)));
-            }
+            Ok(Reply::Refused(_)) => return Ok(Put::Refused),
+            Ok(other) => return Err(unlike(other, operation, true)),
             Err(error) if error.kind() == ErrorKind::Unknown => return Ok(Put::Unclear(error)),
             Err(error) => return Err(error),
         };
@@ -131,7 +130,7 @@ impl Kv {
     pub(crate) async fn configure(&self, cx: &Context, operation: Operation, path: &str, keep: u32) -> Result<()> {
         let body = format!(r#"{{"cas_required":true,"max_versions":{keep}}}"#);
         let request = Request::post(self.path("metadata", path), SecretValue::from(body.as_str()));
-        self.client.call(cx, operation, &request).await?.done(operation).map(drop)
+        self.client.call(cx, operation, &request).await?.acknowledged(operation)
     }
 
     /// Which versions a path has. Shows no value.
@@ -141,7 +140,7 @@ impl Kv {
             return Ok(None);
         };
         let mut data = json.take_data(operation)?;
-        let listed = data.take("versions").unwrap_or_default();
+        let listed = data.take("versions").ok_or_else(|| not_vault(operation, false))?;
         let versions =
             listed.entries().map(|(number, value)| Written::listed(number, value)).collect::<Option<Vec<_>>>();
         let mut versions = versions.ok_or_else(|| not_vault(operation, false))?;
@@ -160,13 +159,16 @@ impl Kv {
         let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
         let body = format!(r#"{{"versions":[{}]}}"#, numbers.join(","));
         let request = Request::post(self.path("destroy", path), SecretValue::from(body.as_str()));
-        self.client.call(cx, operation, &request).await?.done(operation).map(drop)
+        self.client.call(cx, operation, &request).await?.acknowledged(operation)
     }
 
     /// Removes a path with all its versions. Nothing there: success.
     pub(crate) async fn remove(&self, cx: &Context, operation: Operation, path: &str) -> Result<()> {
         let request = Request::delete(self.path("metadata", path));
-        self.client.call(cx, operation, &request).await?.found(operation).map(drop)
+        match self.client.call(cx, operation, &request).await? {
+            Reply::Missing(_) => Ok(()),
+            removed => removed.acknowledged(operation),
+        }
     }
 
     /// Names in a folder; those of folders end with a slash. A server that pages answers at most `limit` after
@@ -257,6 +259,7 @@ fn framed(data: &SecretValue, cas: u64) -> SecretValue {
     SecretValue::new(body)
 }
 
-fn refused_read(reply: Reply, operation: Operation) -> Error {
-    reply.done(operation).err().unwrap_or_else(|| not_vault(operation, false))
+/// The error of an answer that is no success.
+fn unlike(reply: Reply, operation: Operation, write: bool) -> Error {
+    reply.done(operation).err().unwrap_or_else(|| not_vault(operation, write))
 }

@@ -3,7 +3,7 @@
 use keyward_core::{Context, ErrorKind, Operation, Result};
 
 use crate::client::Request;
-use crate::error::fault;
+use crate::error::{fault, is_no_such_path};
 use crate::kv::{Kv, SELF_DELETING, is_set};
 
 /// Looks at a mount: KV version 2, and nothing in it deletes versions by itself. What the role may not look at is
@@ -14,9 +14,8 @@ pub(crate) async fn preflight(kv: &Kv, cx: &Context, operation: Operation) -> Re
     let config = match kv.client().call(cx, operation, &request).await.and_then(|reply| reply.found(operation)) {
         Ok(Some(mut config)) => config.take("data").unwrap_or_default(),
         Ok(None) if versioned => return Ok(()),
-        Ok(None) => {
-            return Err(fault(ErrorKind::NotFound, operation, "there is no such mount, or it is not KV version 2"));
-        }
+        Ok(None) => return Err(fault(ErrorKind::NotFound, operation, NO_MOUNT)),
+        Err(error) if is_no_such_path(&error) => return Err(fault(ErrorKind::NotFound, operation, NO_MOUNT)),
         Err(error) if error.kind() == ErrorKind::Denied => return Ok(()),
         Err(error) => return Err(error),
     };
@@ -54,5 +53,6 @@ async fn is_version_two(kv: &Kv, cx: &Context, operation: Operation) -> Result<b
     }
 }
 
+const NO_MOUNT: &str = "there is no such mount, or it is not KV version 2";
 const NOT_VERSIONED: &str = "the mount is not KV version 2, and without versions nothing here can be promised; \
                              upgrade it (`kv enable-versioning`) or name another mount";

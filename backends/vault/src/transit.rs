@@ -1,7 +1,7 @@
 //! Unlock slots that the transit engine wraps.
 
 use data_encoding::BASE64;
-use keyward_core::{Context, ErrorKind, Operation, Result, SecretValue, VaultPathText};
+use keyward_core::{Context, Error, ErrorKind, Operation, Result, SecretValue, VaultPathText};
 use keyward_remote::NativeMap;
 use keyward_seal::{KeyWrapper, WrapError, WrapKey, Wrapping, async_trait};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::client::{Client, Json, Reply, Request};
 use crate::config::Connection;
-use crate::error::fault;
+use crate::error::{fault, is_no_such_path};
 
 /// Wraps the key of a store under a transit key of type `aes256-gcm96` (the default), `aes128-gcm96` or
 /// `chacha20-poly1305`.
@@ -60,7 +60,7 @@ impl TransitWrapper {
     async fn check_key(&self, cx: &Context) -> Result<(), WrapError> {
         let request = Request::get(self.path("keys"));
         let found = self.client.call(cx, OPERATION, &request).await.and_then(|answer| answer.found(OPERATION));
-        let mut found = found.map_err(|error| problem(error.kind()))?.ok_or(WrapError::KeyUnusable)?;
+        let mut found = found.map_err(|error| problem(&error))?.ok_or(WrapError::KeyUnusable)?;
         let key = found.take("data").ok_or(WrapError::Unexpected)?;
         let binds = matches!(key.get("type").as_str(), Some("aes256-gcm96" | "aes128-gcm96" | "chacha20-poly1305"));
         let soft_deleted = key.get("soft_deleted").as_bool() == Some(true);
@@ -75,9 +75,9 @@ impl TransitWrapper {
         let request = Request::post(self.path(what), body);
         match self.client.call(cx, OPERATION, &request).await {
             Ok(Reply::Done(mut answer)) => answer.take("data").ok_or(WrapError::Unexpected).map(Some),
-            Ok(Reply::Refused) => Ok(None),
-            Ok(Reply::Missing(_)) => Err(WrapError::KeyUnusable),
-            Err(error) => Err(problem(error.kind())),
+            Ok(Reply::Refused(_)) => Ok(None),
+            Ok(other) => Err(other.done(OPERATION).map_or_else(|error| problem(&error), |_| WrapError::Unexpected)),
+            Err(error) => Err(problem(&error)),
         }
     }
 
@@ -129,10 +129,11 @@ fn context() -> Result<Context, WrapError> {
     Context::new("keyward", "unlock a store").map_err(|_| WrapError::Unexpected)
 }
 
-fn problem(kind: ErrorKind) -> WrapError {
-    match kind {
+fn problem(error: &Error) -> WrapError {
+    match error.kind() {
         ErrorKind::Denied => WrapError::Denied,
         ErrorKind::NotFound => WrapError::KeyUnusable,
+        _ if is_no_such_path(error) => WrapError::KeyUnusable,
         ErrorKind::Sealed | ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Unknown => {
             WrapError::Unavailable
         }

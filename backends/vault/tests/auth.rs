@@ -248,6 +248,32 @@ async fn a_dead_token_is_replaced_once_for_all_callers() {
     assert_eq!(role.logins(&proxy), 3);
 }
 
+/// Tokens that may not look themselves up: a denial and a dead token cannot be told apart.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_request_that_is_denied_again_and_again_is_no_reason_to_log_in_again_and_again() {
+    let role = Role::new("1h").await;
+    let (operator, kv) = (role.operator.clone(), role.operator.mount(2).await);
+    let (policy, allowed) = (unique("policy"), format!("{kv}/data/keyward/records/production/messaging/allowed"));
+    let rules = format!("path \"{allowed}\" {{ capabilities = [\"read\"] }}");
+    operator.must("POST", &format!("sys/policies/acl/{policy}"), json!({ "policy": rules })).await;
+    let body = json!({ "token_policies": [policy], "token_no_default_policy": true });
+    operator.must("POST", &format!("auth/{}/role/r", role.mount), body).await;
+    let proxy = Proxy::start(&operator.address).await;
+    let connection = Connection::builder(&proxy.url(), role.auth().await).connect(&cx()).await.expect("a connection");
+    let store = VaultBackend::builder(connection).mount(&kv).open(&cx()).await.expect("a store");
+    let opened = role.logins(&proxy);
+    assert!(opened <= 2, "{opened} logins to open a store whose mount may not be looked at");
+    for n in 0..20 {
+        let denied = key(&format!("denied-{n}"));
+        let items = [key("allowed"), denied.clone(), denied];
+        let mut answers = store.load(&cx(), &items).await.into_iter();
+        assert!(matches!(answers.next(), Some(Ok(None))), "what is allowed still works");
+        answers.for_each(|answer| assert_eq!(kind(answer), ErrorKind::Denied));
+    }
+    assert_eq!(role.logins(&proxy), 2, "one new login, which changed nothing");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs tests/servers/up.sh"]
 async fn a_token_is_renewed_before_it_runs_out() {

@@ -144,7 +144,7 @@ async fn every_status_has_its_kind() {
         (413, ErrorKind::Invalid, ErrorKind::Invalid),
         (429, ErrorKind::Throttled, ErrorKind::Throttled),
         (500, ErrorKind::Unavailable, ErrorKind::Unknown),
-        (503, ErrorKind::Unavailable, ErrorKind::Unavailable),
+        (503, ErrorKind::Unavailable, ErrorKind::Unknown),
         (504, ErrorKind::Unavailable, ErrorKind::Unknown),
     ] {
         let faulty = || Fault::Answer(Answer::new(status, r#"{"errors":["made for a test"]}"#));
@@ -156,6 +156,22 @@ async fn every_status_has_its_kind() {
         let answer = store.swap(&cx(), first.id(), Expect::Absent, &first).await;
         assert_eq!(kind(answer), on_write, "write, {status}");
         proxy.clear();
+    }
+}
+
+/// Sealed, or a standby without an active node: the server says itself that it did nothing.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_server_that_is_away_did_nothing() {
+    let (proxy, store) = behind().await;
+    let first = record("away");
+    for why in
+        ["Vault is sealed", "Vault is in standby mode", "local node not active but active cluster node not found"]
+    {
+        let away = Answer::new(503, format!(r#"{{"errors":["{why}"]}}"#));
+        proxy.plan(Fault::Answer(away).when(|call| call.method == "POST").times(1));
+        let refused = store.swap(&cx(), first.id(), Expect::Absent, &first).await;
+        assert_eq!(kind(refused), ErrorKind::Unavailable, "{why}");
     }
 }
 

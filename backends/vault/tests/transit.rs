@@ -189,5 +189,22 @@ fn a_server_that_is_away_sealed_or_makes_no_sense() {
             proxy.plan(Fault::Answer(answer).when(|call| call.path.contains("/decrypt/")));
             assert_eq!(transit.unwrap(&[1; 16], &wrapping).await.expect_err("refused"), problem, "{what}");
         }
+        let proxy = Proxy::start(&server_url("VAULT_ADDR")).await;
+        let auth = Auth::token(server_setting("VAULT_TOKEN").as_str().into());
+        let connection = Connection::builder(&proxy.url(), auth).retry(Retry::NEVER).connect(&cx()).await;
+        let transit = TransitWrapper::new(&connection.expect("a login"), &site.mount, "one").expect("a wrapper");
+        for foreign in common::Foreign::all() {
+            proxy.plan(Fault::Answer(foreign.answer()).always());
+            let problems =
+                [transit.unwrap(&[1; 16], &wrapping).await.err(), transit.wrap(&[1; 16], &some_key()).await.err()];
+            for problem in problems {
+                // Neither the key nor the bytes are blamed for it.
+                assert!(
+                    matches!(problem, Some(WrapError::Unavailable | WrapError::Unexpected)),
+                    "{foreign}: {problem:?}"
+                );
+            }
+            proxy.clear();
+        }
     });
 }

@@ -40,7 +40,7 @@ impl Login for Given {
         let header = Token::header_of(&self.0, operation)?;
         let question = Request::get("auth/token/lookup-self");
         let answer = http.send(cx, operation, &question, Some(&header)).await?;
-        if matches!(answer.status, 401 | 403) {
+        if answer.is_denied() {
             let detail =
                 "the token has run out, was revoked or never was one, or may not look itself up; give a new one";
             return Err(fault(ErrorKind::Denied, operation, detail).with_code(answer.status.into()));
@@ -68,8 +68,9 @@ struct AppRole {
 impl Login for AppRole {
     async fn login(&self, http: &Http, cx: &Context, operation: Operation) -> Result<Grant> {
         let secret_id = text(&self.secret_id, operation)?;
-        let call =
-            http.library(cx, operation, |client| auth::approle::login(client, &self.mount, &self.role_id, secret_id));
+        let call = http.through_vaultrs(cx, operation, |client| {
+            auth::approle::login(client, &self.mount, &self.role_id, secret_id)
+        });
         call.await.map(Grant::of).map_err(|error| refused(error, operation))
     }
 
@@ -96,8 +97,9 @@ impl Login for Wrapped {
         };
         let secret_id = opened.insert(secret_id);
         let secret_id = text(secret_id, operation)?;
-        let call =
-            http.library(cx, operation, |client| auth::approle::login(client, &self.mount, &self.role_id, secret_id));
+        let call = http.through_vaultrs(cx, operation, |client| {
+            auth::approle::login(client, &self.mount, &self.role_id, secret_id)
+        });
         call.await.map(Grant::of).map_err(|error| refused(error, operation))
     }
 
@@ -111,7 +113,7 @@ async fn unwrap(http: &Http, cx: &Context, operation: Operation, token: &SecretV
     let header = Token::header_of(token, operation)?;
     let request = Request::post("sys/wrapping/unwrap", b"{}".as_slice().into());
     let answer = http.send(cx, operation, &request, Some(&header)).await?;
-    if matches!(answer.status, 400 | 403 | 404) {
+    if answer.is_refusal() && matches!(answer.status, 400 | 403 | 404) {
         let detail = "the wrapped secret-id was opened before, or its time is over; unless this process opened it \
                       itself, treat it as intercepted: revoke it and issue a new one";
         return Err(fault(ErrorKind::Denied, operation, detail).with_code(answer.status.into()));
@@ -133,7 +135,8 @@ impl Login for Kubernetes {
     async fn login(&self, http: &Http, cx: &Context, operation: Operation) -> Result<Grant> {
         let jwt = self.jwt.fetch(operation)?;
         let jwt = text(&jwt, operation)?;
-        let call = http.library(cx, operation, |client| auth::kubernetes::login(client, &self.mount, &self.role, jwt));
+        let call =
+            http.through_vaultrs(cx, operation, |client| auth::kubernetes::login(client, &self.mount, &self.role, jwt));
         call.await.map(Grant::of).map_err(|error| refused(error, operation))
     }
 
@@ -153,7 +156,8 @@ impl Login for Identity {
     async fn login(&self, http: &Http, cx: &Context, operation: Operation) -> Result<Grant> {
         let jwt = self.jwt.fetch(operation)?;
         let jwt = text(&jwt, operation)?;
-        let call = http.library(cx, operation, |client| auth::oidc::login(client, &self.mount, jwt, self.role.clone()));
+        let call = http
+            .through_vaultrs(cx, operation, |client| auth::oidc::login(client, &self.mount, jwt, self.role.clone()));
         call.await.map(Grant::of).map_err(|error| refused(error, operation))
     }
 
@@ -172,8 +176,8 @@ struct Userpass {
 impl Login for Userpass {
     async fn login(&self, http: &Http, cx: &Context, operation: Operation) -> Result<Grant> {
         let password = text(&self.password, operation)?;
-        let call =
-            http.library(cx, operation, |client| auth::userpass::login(client, &self.mount, &self.user, password));
+        let call = http
+            .through_vaultrs(cx, operation, |client| auth::userpass::login(client, &self.mount, &self.user, password));
         call.await.map(Grant::of).map_err(|error| refused(error, operation))
     }
 

@@ -15,7 +15,7 @@ use vaultrs::error::ClientError;
 use zeroize::Zeroizing;
 
 use super::parts::{Json, Request};
-use crate::error::{library, too_late, transport};
+use crate::error::{self, too_late, transport};
 
 /// How to reach the server.
 pub(crate) struct Reach {
@@ -32,7 +32,7 @@ pub(crate) struct Http {
     base: Url,
     namespace: Option<HeaderValue>,
     attempt: Duration,
-    library: VaultClient,
+    vaultrs: VaultClient,
 }
 
 /// What came back.
@@ -44,6 +44,18 @@ pub(crate) struct Answer {
     pub(crate) empty: bool,
     /// Seconds the server asks us to wait.
     pub(crate) retry_after: Option<u64>,
+}
+
+impl Answer {
+    /// True when Vault itself says that the token may not do this, or is none.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.status == 403 && self.is_refusal()
+    }
+
+    /// True for a refusal of Vault itself.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.body.as_ref().is_some_and(Json::is_refusal)
+    }
 }
 
 impl Http {
@@ -69,8 +81,8 @@ impl Http {
         };
         let pool = builder.build().ok()?;
         let namespace = reach.namespace.as_deref().map(HeaderValue::from_str).transpose().ok()?;
-        let library = library_client(&reach.address, reach.namespace.as_ref(), &pool)?;
-        Some(Self { pool, base: reach.address.join("v1/").ok()?, namespace, attempt: reach.attempt, library })
+        let vaultrs = vaultrs_client(&reach.address, reach.namespace.as_ref(), &pool)?;
+        Some(Self { pool, base: reach.address.join("v1/").ok()?, namespace, attempt: reach.attempt, vaultrs })
     }
 
     /// Sends a request once.
@@ -103,7 +115,7 @@ impl Http {
     }
 
     /// Makes a call of vaultrs, without a token.
-    pub(crate) async fn library<'a, T, F>(
+    pub(crate) async fn through_vaultrs<'a, T, F>(
         &'a self,
         cx: &Context,
         operation: Operation,
@@ -113,8 +125,8 @@ impl Http {
         F: Future<Output = Result<T, ClientError>>,
     {
         let limit = self.limit(cx, operation)?;
-        let answer = Compat::new(async { tokio::time::timeout(limit, quiet(call(&self.library))).await }).await;
-        answer.map_err(|_| too_late(operation))?.map_err(|error| library(&error, operation))
+        let answer = Compat::new(async { tokio::time::timeout(limit, quiet(call(&self.vaultrs))).await }).await;
+        answer.map_err(|_| too_late(operation))?.map_err(|error| error::through_vaultrs(&error, operation))
     }
 
     fn limit(&self, cx: &Context, operation: Operation) -> Result<Duration> {
@@ -163,7 +175,7 @@ const MAX_MATERIAL: usize = 256 << 10;
 
 /// A client of vaultrs on our own HTTP client, put together by hand: its builder reads the environment, follows
 /// redirects and switches verification off for most values of `VAULT_SKIP_VERIFY`.
-fn library_client(address: &Url, namespace: Option<&String>, pool: &reqwest::Client) -> Option<VaultClient> {
+fn vaultrs_client(address: &Url, namespace: Option<&String>, pool: &reqwest::Client) -> Option<VaultClient> {
     let settings = VaultClientSettings {
         address: address.clone(),
         ca_certs: Vec::new(),

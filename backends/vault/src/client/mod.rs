@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_core::{Context, ErrorKind, Operation, Result, SecretValue};
+use keyward_core::{Context, Error, ErrorKind, Operation, Result, SecretValue};
 use keyward_remote::Retry;
 
 pub(crate) use http::{Answer, Http, Reach, is_loopback};
@@ -54,12 +54,17 @@ impl Client {
         let inner = &*self.0;
         let token = inner.session.token(&inner.http, cx, operation).await?;
         let answer = inner.http.send(cx, operation, request, Some(token.header())).await?;
-        if answer.status != 403 || inner.is_alive(cx, operation, token.header()).await? {
+        let passes = !answer.is_denied() || inner.session.is_barred(&token);
+        if passes || inner.is_alive(cx, operation, token.header()).await? {
             return reply(answer, operation, request.is_write());
         }
-        // Policy denial and a dead token look the same; the token was dead.
+        // Policy denial and a dead token look the same; the token was dead, or may not look itself up.
         let fresh = inner.session.replace(&inner.http, cx, operation, &token).await?;
         let answer = inner.http.send(cx, operation, request, Some(fresh.header())).await?;
+        if answer.is_denied() && !inner.is_alive(cx, operation, fresh.header()).await.unwrap_or(true) {
+            // A new one is no better: nothing is gained by yet another for each request that is denied.
+            inner.session.bar(&fresh);
+        }
         reply(answer, operation, request.is_write())
     }
 
@@ -95,7 +100,8 @@ impl Client {
 
     /// After a 503 that repeating did not cure: is the server sealed?
     async fn told<T>(&self, cx: &Context, operation: Operation, answer: Result<T>) -> Result<T> {
-        if !answer.as_ref().is_err_and(|error| error.code() == Some(503)) {
+        let away = |error: &Error| error.code() == Some(503) && error.kind() != ErrorKind::Unknown;
+        if !answer.as_ref().is_err_and(away) {
             return answer;
         }
         let question = Request::get("sys/seal-status");
@@ -109,7 +115,7 @@ impl Client {
 }
 
 impl Inner {
-    /// Whether a token is one the server knows. A server that does not say is taken at its word.
+    /// Whether a token is one the server knows. Only the server's own denial says that it is not.
     async fn is_alive(
         &self,
         cx: &Context,
@@ -117,7 +123,7 @@ impl Inner {
         header: &reqwest::header::HeaderValue,
     ) -> Result<bool> {
         let question = Request::get("auth/token/lookup-self");
-        Ok(self.http.send(cx, operation, &question, Some(header)).await?.status != 403)
+        Ok(!self.http.send(cx, operation, &question, Some(header)).await?.is_denied())
     }
 }
 
@@ -129,3 +135,5 @@ impl fmt::Debug for Client {
 
 /// How long a pause between two tries to renew a token lasts, when the first did not succeed.
 const PAUSE: Duration = Duration::from_secs(15);
+/// How long a token that may not look itself up, and was denied when it was new, is not replaced for being denied.
+const BARRED: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
-use crate::error::{fault, not_vault};
+use crate::error::{DENIED, fault, not_vault};
 
 /// A request below `/v1/`.
 pub(crate) struct Request {
@@ -59,7 +59,9 @@ pub(crate) enum Reply {
     /// Nothing there. KV tells of a deleted or destroyed version in the body.
     Missing(Json),
     /// 400: malformed, or the check-and-set number is another one. Read back to tell.
-    Refused,
+    Refused(Json),
+    /// 403: not allowed.
+    Denied(Json),
 }
 
 impl Reply {
@@ -70,8 +72,18 @@ impl Reply {
             Self::Missing(_) => {
                 Err(fault(ErrorKind::NotFound, operation, "the server knows no such path").with_code(404))
             }
-            Self::Refused => Err(fault(ErrorKind::Invalid, operation, "the server refused the request").with_code(400)),
+            Self::Refused(_) => {
+                Err(fault(ErrorKind::Invalid, operation, "the server refused the request").with_code(400))
+            }
+            Self::Denied(_) => Err(fault(ErrorKind::Denied, operation, DENIED).with_code(403)),
         }
+    }
+
+    /// The answer of a change that must succeed, and of which nothing is told.
+    pub(crate) fn acknowledged(self, operation: Operation) -> Result<()> {
+        let json = self.done(operation)?;
+        // An empty answer, or one in Vault's own envelope.
+        if json.is_empty() || json.is_envelope() { Ok(()) } else { Err(not_vault(operation, true)) }
     }
 
     /// The answer of a call to which "nothing there" is an answer.
@@ -95,6 +107,31 @@ impl Json {
     /// A member, `Null` when it is missing.
     pub(crate) fn get(&self, name: &str) -> &Value {
         self.0.get(name).unwrap_or(&Value::Null)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// True for what Vault puts around its answers.
+    pub(crate) fn is_envelope(&self) -> bool {
+        self.get("request_id").is_string()
+    }
+
+    /// True for what Vault says when it refuses, or has nothing.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.get("errors").as_array().is_some_and(|errors| errors.iter().all(Value::is_string))
+    }
+
+    /// True for what Vault says when there is nothing: a refusal without a reason.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.get("errors").as_array().is_some_and(Vec::is_empty)
+    }
+
+    /// Whether one of the errors has this text in it.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        let mut errors = self.get("errors").as_array().into_iter().flatten().filter_map(Value::as_str);
+        errors.any(|error| error.contains(text))
     }
 
     /// All members.

@@ -1,17 +1,19 @@
 //! Which token is in use, and how it is kept alive.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use async_compat::Compat;
 use keyward_core::{Actor, Clock, Context, ErrorKind, Operation, Reason, Result, SystemClock};
+use reqwest::header::HeaderValue;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::http::Http;
 use super::parts::{Reply, Request};
 use super::token::Token;
-use super::{Answer, PAUSE};
+use super::{Answer, BARRED, PAUSE};
 use crate::auth::Login;
 use crate::error::{fault, reply, too_late};
 
@@ -24,11 +26,18 @@ pub(crate) struct Session {
     login: Box<dyn Login>,
     token: ArcSwapOption<Token>,
     flight: Mutex<()>,
+    barred: ArcSwapOption<Barred>,
+}
+
+/// A token that may not look itself up and was denied when it was new. Whether it died cannot be told from a denial.
+struct Barred {
+    header: HeaderValue,
+    until: Instant,
 }
 
 impl Session {
     pub(crate) fn new(login: Box<dyn Login>) -> Self {
-        Self { login, token: ArcSwapOption::empty(), flight: Mutex::new(()) }
+        Self { login, token: ArcSwapOption::empty(), flight: Mutex::new(()), barred: ArcSwapOption::empty() }
     }
 
     /// The token to use now. Renews it when it is due, logs in when there is none.
@@ -62,6 +71,18 @@ impl Session {
             Some(token) if token.header() != dead.header() => Ok(token),
             _ => self.log_in(http, cx, operation).await,
         }
+    }
+
+    /// From now on, for a while, a denial is no reason to replace this token.
+    pub(crate) fn bar(&self, token: &Token) {
+        let barred = Barred { header: token.header().clone(), until: Instant::now() + BARRED };
+        self.barred.store(Some(Arc::new(barred)));
+    }
+
+    /// Whether a denial is no reason to replace this token.
+    pub(crate) fn is_barred(&self, token: &Token) -> bool {
+        let barred = self.barred.load();
+        barred.as_ref().is_some_and(|barred| barred.header == *token.header() && Instant::now() < barred.until)
     }
 
     /// Renews the token whenever it is due, for as long as the future is polled.
@@ -111,6 +132,12 @@ impl Session {
         let token = Arc::new(token);
         self.token.store(Some(token.clone()));
         token
+    }
+}
+
+impl fmt::Debug for Barred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Barred").field("until", &self.until).finish_non_exhaustive()
     }
 }
 

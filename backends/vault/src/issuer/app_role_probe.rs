@@ -39,6 +39,7 @@ impl AppRoleValidator {
         let policies = policies.collect::<Vec<_>>().join(", ");
         let end = Request::post("auth/token/revoke-self", json(&Value::Object(serde_json::Map::new())));
         let ended = self.issuer.ids().client().with_token(cx, operation, &SecretValue::from(token), &end).await;
+        let ended = ended.and_then(|answer| answer.acknowledged(operation));
         let left = if ended.is_ok() { "" } else { "; its token was not revoked and ends by itself" };
         Ok(Probe::Accepted(Evidence::lossy(&format!("a login succeeded with the policies {policies}{left}"))))
     }
@@ -52,15 +53,15 @@ impl Validator for AppRoleValidator {
         let request = Request::post(ids.login_path(), body);
         let answer = ids.client().http().send(cx, operation, &request, None).await.map_err(named(issue.record))?;
         match answer.status {
-            200 => self.logged_in(cx, answer).await.map_err(named(issue.record)),
+            200..=299 => self.logged_in(cx, answer).await.map_err(named(issue.record)),
             // The one answer to a wrong role, a wrong secret-id and a wrong place.
-            400 => Ok(match self.issuer.status(cx, issue).await? {
+            400 if answer.is_refusal() => Ok(match self.issuer.status(cx, issue).await? {
                 IssuerStatus::Absent => {
                     Probe::Rejected(Evidence::lossy("the login is refused and the server knows no such secret-id"))
                 }
                 _ => unclear("the login is refused although the server may still list the secret-id"),
             }),
-            _ => match reply(answer, operation, false) {
+            _ => match reply(answer, operation, false).and_then(|answer| answer.found(operation)) {
                 Err(error) => Err(error.with_key(issue.record.id())),
                 Ok(_) => Ok(unclear("the server knows no such login")),
             },

@@ -98,7 +98,7 @@ impl SecretIds {
             answer => answer,
         };
         match found.map_err(read_only)? {
-            Reply::Missing(_) => Ok(None),
+            Reply::Missing(said) if is_unknown(&said) => Ok(None),
             found => found.done(operation)?.take_data(operation).map(Some),
         }
     }
@@ -111,9 +111,9 @@ impl SecretIds {
         }
         let body = json(&json!({ "secret_id_accessor": accessor.as_str() }));
         let request = Request::post(self.path(role, "secret-id-accessor/destroy"), body);
-        let answer = self.client.once(cx, operation, &request).await.and_then(|answer| answer.done(operation));
-        match answer {
-            Ok(_) => Ok(()),
+        let answer = self.client.once(cx, operation, &request).await;
+        match answer.and_then(|answer| answer.acknowledged(operation)) {
+            Ok(()) => Ok(()),
             // One that went meanwhile is answered like a failure of the server: look again.
             Err(error) => match self.look_up(cx, operation, role, accessor).await {
                 Ok(None) => Ok(()),
@@ -148,7 +148,7 @@ impl SecretIds {
         match self.client.call(cx, operation, &request).await? {
             Reply::Missing(_) => Ok(Vec::new()),
             // What is answered for a role that is not there.
-            Reply::Refused if !self.has_role(cx, operation, role).await? => Ok(Vec::new()),
+            Reply::Refused(_) if !self.has_role(cx, operation, role).await? => Ok(Vec::new()),
             listed => listed.done(operation)?.into_keys(operation),
         }
     }
@@ -167,6 +167,12 @@ impl SecretIds {
         let path = format!("auth/{}/role/{role}/{}", self.mount, below.trim_start_matches('/'));
         path.trim_end_matches('/').to_owned()
     }
+}
+
+/// True when the server says that it has no secret-id under an accessor.
+fn is_unknown(said: &Json) -> bool {
+    let error = said.get("data").get("error").and_then(Value::as_str);
+    error.is_some_and(|error| error.contains("failed to find accessor"))
 }
 
 /// A lookup is sent like a change but changes nothing.

@@ -95,12 +95,11 @@ impl Tokens {
         accessor: &IssuerRef,
     ) -> Result<Option<Json>> {
         let request = Request::post(LOOK_UP, json(&json!({ "accessor": accessor.as_str() })));
-        match self.client.call(cx, operation, &request).await.map_err(read_only) {
-            Ok(Reply::Missing(_) | Reply::Refused) => Ok(None),
-            Ok(found) => found.done(operation)?.take_data(operation).map(Some),
-            // Some servers answer an unknown accessor like a lack of permission.
-            Err(error) if error.kind() == ErrorKind::Denied && self.may_look_up(cx, operation).await? => Ok(None),
-            Err(error) => Err(error),
+        match self.client.call(cx, operation, &request).await.map_err(read_only)? {
+            Reply::Refused(said) if is_unknown(&said) => Ok(None),
+            // Some servers answer an unknown accessor with the status of a lack of permission.
+            Reply::Denied(said) if is_unknown(&said) && self.may_look_up(cx, operation).await? => Ok(None),
+            found => found.done(operation)?.take_data(operation).map(Some),
         }
     }
 
@@ -108,13 +107,12 @@ impl Tokens {
     pub(super) async fn revoke(&self, cx: &Context, accessor: &IssuerRef) -> Result<()> {
         let operation = Operation::Revoke;
         let request = Request::post("auth/token/revoke-accessor", json(&json!({ "accessor": accessor.as_str() })));
-        match self.client.call(cx, operation, &request).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::Denied => match self.look_up(cx, operation, accessor).await {
+        match self.client.call(cx, operation, &request).await? {
+            refused @ (Reply::Refused(_) | Reply::Denied(_)) => match self.look_up(cx, operation, accessor).await {
                 Ok(None) => Ok(()),
-                _ => Err(error),
+                _ => refused.acknowledged(operation),
             },
-            Err(error) => Err(error),
+            answer => answer.acknowledged(operation),
         }
     }
 
@@ -147,6 +145,11 @@ impl Tokens {
         let able = answer.get(LOOK_UP).as_array().into_iter().flatten().filter_map(Value::as_str);
         Ok(able.into_iter().any(|able| matches!(able, "update" | "root")))
     }
+}
+
+/// True when the server says that it has no token under an accessor; the second text is that of one just about to go.
+fn is_unknown(said: &Json) -> bool {
+    ["invalid accessor", "bad token"].iter().any(|text| said.mentions(text))
 }
 
 const LOOK_UP: &str = "auth/token/lookup-accessor";

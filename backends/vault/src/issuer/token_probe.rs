@@ -1,15 +1,13 @@
 //! Trying a token out: it looks itself up.
 
 use async_trait::async_trait;
-use keyward_core::{
-    Context, ErrorKind, Evidence, Issue, IssuerStatus, KeyIssuer, Material, Operation, Probe, Result, Validator,
-};
+use keyward_core::{Context, Evidence, Issue, IssuerStatus, KeyIssuer, Material, Operation, Probe, Result, Validator};
 use serde_json::Value;
 
 use super::app_role::named;
 use super::app_role_probe::unclear;
 use super::token::TokenIssuer;
-use crate::client::Request;
+use crate::client::{Reply, Request};
 
 /// Tries a token out: it looks itself up.
 ///
@@ -37,6 +35,12 @@ impl Validator for TokenValidator {
         let operation = Operation::Probe;
         let question = Request::get("auth/token/lookup-self");
         match self.issuer.tokens().client().with_token(cx, operation, token, &question).await {
+            Ok(Reply::Denied(_)) => Ok(match self.issuer.status(cx, issue).await? {
+                IssuerStatus::Absent => {
+                    Probe::Rejected(Evidence::lossy("the token is refused and the server knows no such token"))
+                }
+                _ => unclear("the token is refused although the server may still know it"),
+            }),
             Ok(answer) => {
                 let found = answer.done(operation).and_then(|mut answer| answer.take_data(operation));
                 let found = found.map_err(named(issue.record))?;
@@ -48,12 +52,6 @@ impl Validator for TokenValidator {
                 let policies = policies.collect::<Vec<_>>().join(", ");
                 Ok(Probe::Accepted(Evidence::lossy(&format!("the token works, with the policies {policies}"))))
             }
-            Err(error) if error.kind() == ErrorKind::Denied => Ok(match self.issuer.status(cx, issue).await? {
-                IssuerStatus::Absent => {
-                    Probe::Rejected(Evidence::lossy("the token is refused and the server knows no such token"))
-                }
-                _ => unclear("the token is refused although the server may still know it"),
-            }),
             Err(error) => Err(error.with_key(issue.record.id())),
         }
     }

@@ -2,10 +2,10 @@
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use keyward_conformance::servers::{server_setting, server_url};
+use keyward_conformance::servers::{Answer, Call, Fault, FaultRule, server_setting, server_url};
 use keyward_core::{
     AccessLevel, Change, Clock, Context, Edit, Error, ErrorKind, KeyDraft, KeyId, KeyRecord, Location, Material,
     Ownership, PointerToken, PublicationId, Publish, Read, RequestId, Scope, SecretBackend, SecretBackendExt,
@@ -204,6 +204,73 @@ pub(crate) async fn current(store: &VaultBackend, target: &Target) -> Result<Str
             Ok(String::from_utf8(value).expect("text"))
         }
         Read::Unchanged => panic!("a value was expected"),
+    }
+}
+
+/// What something in front of the server answers in its stead.
+pub(crate) struct Foreign {
+    pub(crate) status: u16,
+    body: &'static str,
+}
+
+impl Foreign {
+    const HTML: &str = "<html>not here</html>";
+    const JSON: &str = r#"{"message":"no Route matched"}"#;
+
+    /// One of each kind.
+    pub(crate) fn all() -> Vec<Self> {
+        let of = |body| move |status| Self { status, body };
+        let json = [200, 400, 404, 503].map(of(Self::JSON));
+        let html = [200, 302, 403, 404, 410, 429, 500].map(of(Self::HTML));
+        let other = [
+            Self { status: 400, body: r#"{"errors":"bad"}"# },
+            Self { status: 503, body: r#"{"errors":["upstream"]}"# },
+            Self { status: 200, body: "" },
+            Self { status: 204, body: "" },
+        ];
+        json.into_iter().chain(html).chain(other).collect()
+    }
+
+    pub(crate) fn answer(&self) -> Answer {
+        let kind = if self.body.starts_with('<') { "text/html" } else { "application/json" };
+        let answer = Answer::new(self.status, self.body).header("content-type", kind);
+        if self.status == 302 { answer.header("location", "/login") } else { answer }
+    }
+}
+
+impl std::fmt::Display for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.status, self.body)
+    }
+}
+
+/// The requests a foreign answer met: those of one call from a number on.
+#[derive(Clone, Default)]
+pub(crate) struct Met(Arc<Mutex<Vec<String>>>);
+
+impl Met {
+    /// The answer for every request but the first `spared`. A 204 is the server's own where there is nothing to say.
+    pub(crate) fn rule(&self, foreign: &Foreign, spared: usize) -> FaultRule {
+        let (met, empty) = (self.clone(), foreign.status == 204);
+        let spared = Mutex::new(spared);
+        Fault::Answer(foreign.answer()).when(move |call: &Call| {
+            let says_nothing = ["/destroy", "/metadata/", "/revoke-accessor", "/revoke-self"];
+            if empty && call.method != "GET" && says_nothing.iter().any(|part| call.path.contains(part)) {
+                return false;
+            }
+            let mut spared = spared.lock().expect("no panic");
+            if let Some(left) = spared.checked_sub(1) {
+                *spared = left;
+                return false;
+            }
+            met.0.lock().expect("no panic").push(format!("{} {}", call.method, call.path));
+            true
+        })
+    }
+
+    /// The requests it met, the first one first.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").clone()
     }
 }
 

@@ -153,6 +153,7 @@ fn a_create_of_a_secret_id_without_an_answer() {
             (Fault::Refuse, 0),
             (Fault::Answer(Answer::new(502, "<html>")), 0),
             (Fault::Answer(json(500, r#"{"errors":["storage"]}"#)), 0),
+            (Fault::Answer(json(503, r#"{"errors":["the request took too long"]}"#)), 0),
             (Fault::Answer(json(200, r#"{"data":{"secret_id":"x"}}"#)), 0),
         ] {
             let site = RoleSite::new().await;
@@ -167,11 +168,15 @@ fn a_create_of_a_secret_id_without_an_answer() {
             let found = site.issuer().await.find(&cx(), &plan.record, Some(plan.version)).await.expect("an answer");
             assert_eq!(found.len(), made, "{what}");
         }
-        for (status, kind) in [(403, ErrorKind::Denied), (429, ErrorKind::Throttled), (503, ErrorKind::Unavailable)] {
+        for (status, why, kind) in [
+            (403, "permission denied", ErrorKind::Denied),
+            (429, "request path: rate limit quota exceeded", ErrorKind::Throttled),
+            (503, "Vault is sealed", ErrorKind::Unavailable),
+        ] {
             let site = RoleSite::new().await;
             let proxy = Proxy::start(&server_url("VAULT_ADDR")).await;
             let issuer = site.issuer_over(&through(&proxy).await);
-            proxy.plan(Fault::Answer(json(status, r#"{"errors":[]}"#)).when(is_create));
+            proxy.plan(Fault::Answer(json(status, &format!(r#"{{"errors":["{why}"]}}"#))).when(is_create));
             let error = not_created(issuer.create(&cx(), site.plan().issue()).await);
             assert_eq!(error.kind(), kind, "{error}");
         }

@@ -3,6 +3,7 @@
 mod app_role;
 #[path = "../common/mod.rs"]
 mod common;
+mod foreign;
 mod token;
 
 use std::time::Duration;

@@ -42,7 +42,11 @@ impl TokenSite {
     }
 
     pub(super) async fn issuer(&self) -> TokenIssuer {
-        self.builder(&self.operator.connect().await).ttl(HOUR).build().expect("an issuer")
+        self.issuer_over(&self.operator.connect().await)
+    }
+
+    pub(super) fn issuer_over(&self, connection: &Connection) -> TokenIssuer {
+        self.builder(connection).ttl(HOUR).build().expect("an issuer")
     }
 
     async fn accessor_of(&self, token: &Material) -> String {

@@ -2,6 +2,7 @@
 
 mod draft;
 mod run;
+mod size;
 mod spill;
 mod version;
 mod wire;

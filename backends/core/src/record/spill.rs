@@ -46,7 +46,8 @@ impl KeyRecord {
         }
         let body = &*self.0;
         let gone = body.versions.iter().filter(|v| v.state == VersionState::Gone).count();
-        let large = |record: &Self| record.encode_unbounded().len() > Self::SPILL_AT;
+        let large =
+            |record: &Self| record.size_bound() > Self::SPILL_AT && record.encode_unbounded().len() > Self::SPILL_AT;
         let crowded = body.history.len() > 2 * Keep::USUAL.runs
             || gone > 2 * Keep::USUAL.dead
             || body.incidents.len() > 2 * Keep::USUAL.incidents;

@@ -22,6 +22,7 @@ pub(crate) fn hold(before: &KeyRecord, transition: &Transition, change: &Change,
 /// What is stored is read back, and holds what the decoder asks for.
 pub(crate) fn stored(record: &KeyRecord) {
     let bytes = record.encode().expect("it is small enough");
+    assert!(record.size_bound() >= bytes.len(), "{} is no bound of {}", record.size_bound(), bytes.len());
     assert_eq!(KeyRecord::decode(&bytes).as_ref(), Ok(record));
 }
 

@@ -60,6 +60,11 @@ impl<'a> Call<'a> {
         Self { key: Some(key), ..self }
     }
 
+    /// The key it is about.
+    pub(crate) fn key(&self) -> Option<&'a KeyId> {
+        self.key
+    }
+
     /// A fault of this operation.
     pub(crate) fn fault(&self, class: Class) -> Fault {
         self.named(Fault::new(class, self.system, self.operation))

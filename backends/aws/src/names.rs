@@ -98,9 +98,15 @@ pub(crate) fn is_placeholder(id: &str) -> bool {
     id.starts_with(PLACEHOLDER)
 }
 
-/// The label under which a claimed version is held.
-pub(crate) fn claimed(version: VersionId) -> String {
-    format!("{STAGED}{version}")
+/// The label under which a claimed version is held. It names the key, so that keys that claim one secret at once see
+/// each other.
+pub(crate) fn claimed(version: VersionId, key: &KeyId) -> String {
+    format!("{STAGED}{version}-{}", key.as_str().replace('/', "."))
+}
+
+/// The key that claims a version under a label.
+pub(crate) fn claimant(label: &str) -> Option<KeyId> {
+    label.strip_prefix(STAGED)?.get(36..)?.strip_prefix('-')?.replace('.', "/").parse().ok()
 }
 
 /// A label under which a version is held, and by which the one call that stored it knows its own.
@@ -129,14 +135,16 @@ fn of_copy(id: &str) -> Option<(PublicationId, VersionId)> {
     Some((hyphenated(publication)?.parse().ok()?, hyphenated(version)?.parse().ok()?))
 }
 
-/// What a current version is, by its id and its labels.
-pub(crate) fn shown<'a>(id: &str, labels: impl IntoIterator<Item = &'a str>) -> Shows {
+/// What a current version is to a key, by its id and its labels.
+pub(crate) fn shown<'a>(key: &KeyId, id: &str, labels: impl IntoIterator<Item = &'a str>) -> Shows {
     let mut version = None;
     for label in labels {
         if label == RETIRED {
             return Shows::Nothing;
         }
-        version = version.max(held_by(label));
+        if claimant(label).is_none_or(|claimant| claimant == *key) {
+            version = version.max(held_by(label));
+        }
     }
     if is_placeholder(id) {
         return Shows::Nothing;
@@ -179,20 +187,39 @@ mod tests {
     fn versions_and_publications_come_back_from_ids_and_labels() {
         let (version, publication) = (VersionId::generate(), PublicationId::generate());
         let first = Shows::Ours { publication: PublicationId::first(version), version };
-        for label in [staged(version), claimed(version)] {
+        let key: KeyId = "dev/messaging/twilio-send".parse().expect("a key");
+        let shown = |id: &str, labels: &[&str]| shown(&key, id, labels.iter().copied());
+        for label in [staged(version), claimed(version, &key)] {
             assert_eq!(held_by(&label), Some(version));
-            assert_eq!(shown(&version.to_string(), [CURRENT, label.as_str()]), first);
-            assert_eq!(shown(&version.to_string(), [label.as_str(), RETIRED]), Shows::Nothing);
+            assert_eq!(shown(&version.to_string(), &[CURRENT, label.as_str()]), first);
+            assert_eq!(shown(&version.to_string(), &[label.as_str(), RETIRED]), Shows::Nothing);
         }
         let copy = copy(publication, version);
         assert_eq!(copy.len(), 64);
-        assert_eq!(shown(&copy, [CURRENT]), Shows::Ours { publication, version });
+        assert_eq!(shown(&copy, &[CURRENT]), Shows::Ours { publication, version });
         let claimed_anew = VersionId::generate();
         let shows = Shows::Ours { publication: PublicationId::first(claimed_anew), version: claimed_anew };
-        assert_eq!(shown(&copy, [CURRENT, claimed(claimed_anew).as_str()]), shows);
-        assert_eq!(shown(&version.to_string(), [CURRENT]), Shows::Foreign);
-        assert_eq!(shown(&placeholder(), [CURRENT]), Shows::Nothing);
+        assert_eq!(shown(&copy, &[CURRENT, claimed(claimed_anew, &key).as_str()]), shows);
+        assert_eq!(shown(&version.to_string(), &[CURRENT]), Shows::Foreign);
+        assert_eq!(shown(&placeholder(), &[CURRENT]), Shows::Nothing);
         assert!((32..=64).contains(&placeholder().len()));
         assert_ne!(staged(version), staged(version));
+    }
+
+    #[test]
+    fn a_claim_says_which_key_claims() {
+        let version = VersionId::generate();
+        let longest = format!("{0}/{0}/{0}{0}", "a".repeat(32));
+        for key in ["dev/messaging/twilio-send", longest.as_str()] {
+            let key: KeyId = key.parse().expect("a key");
+            let label = claimed(version, &key);
+            assert!(label.len() <= 256, "AWS takes no longer label");
+            assert_eq!(claimant(&label), Some(key.clone()));
+            let other = "dev/messaging/other".parse().expect("a key");
+            assert_eq!(shown(&other, "an-id", [CURRENT, label.as_str()]), Shows::Foreign, "not that of another key");
+        }
+        for label in [staged(version), format!("{STAGED}{version}"), CURRENT.to_owned()] {
+            assert_eq!(claimant(&label), None, "{label}");
+        }
     }
 }

@@ -327,9 +327,20 @@ async fn the_stores_own_secrets_are_not_adopted() {
     staged(&store, &own, b"value").await;
     let name = store.secret_name(&own.id);
     let arn = format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf");
+    let adopter = store.adopter().expect("an adopter");
     for place in [name.as_str(), arn.as_str()] {
-        let thief = Target::new(target("thief").id, Location::aws_secret(place).expect("a name"), Shape::One);
-        let claim = store.adopter().expect("an adopter").claim(&cx(), &thief, VersionId::generate()).await;
+        let claim = adopter.claim(&cx(), &adopted("thief", place), VersionId::generate()).await;
         assert!(claim.is_err_and(|error| error.kind() == ErrorKind::Conflict), "{place}");
+    }
+    // Whoever only looks, before anything is written, is told the same.
+    let client = stranger(&aws_url());
+    common::registered(&store, "own").await;
+    let record = name.replace("/keys/", "/records/").replace(".key", ".record");
+    for name in [name, record] {
+        let arn = client.describe_secret().secret_id(&name).send().await.expect("a secret").arn.expect("an ARN");
+        for place in [&name, &arn] {
+            let found = adopter.inspect(&cx(), &Location::aws_secret(place).expect("a name")).await.expect("a look");
+            assert!(found.obstacles.iter().any(|why| why.contains("the store's own")), "{place}: {found:?}");
+        }
     }
 }

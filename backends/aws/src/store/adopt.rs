@@ -3,17 +3,22 @@
 
 use aws_sdk_secretsmanager::types::FilterNameStringType;
 use keyward_core::{
-    Context, DiscoverQuery, ErrorKind, Existing, Location, Material, Operation, Page, PageToken, Result, Target,
+    Context, DiscoverQuery, Error, ErrorKind, Existing, Location, Material, Operation, Page, PageToken, Result, Target,
     VersionId,
 };
 
-use super::{ANOTHER_KEY, Place, ROUNDS, Store, tags};
+use super::material::names_its_key;
+use super::{ANOTHER_KEY, Place, Store, tags};
 use crate::error::{Class, Fault};
 use crate::names::{self, RETIRED};
 use crate::wire::Description;
 
 /// Page tokens of ours begin so.
 const PAGE: &str = "aws:";
+/// How many looks a claim takes that meets nobody, and how many at most.
+const STEPS: usize = 3;
+const LOOKS: usize = 8;
+const OWN: &str = "it is one of the store's own secrets; choose one of others";
 
 impl Store {
     pub(crate) async fn discover(
@@ -54,7 +59,8 @@ impl Store {
         let found = self.wire.describe(call, name.as_str()).await?;
         let found = found.ok_or_else(|| call.error(ErrorKind::NotFound, "there is no such secret"))?;
         let mut existing = Existing::at(location.clone());
-        existing.managed_by = found.tags.get(tags::KEY).and_then(|key| key.parse().ok());
+        let tagged = found.tags.get(tags::KEY).and_then(|key| key.parse().ok());
+        existing.managed_by = tagged.or_else(|| found.rivals.first().cloned());
         existing.obstacles = self.obstacles(&found);
         existing.changed_at = found.changed_at;
         if found.goes_at.is_none() {
@@ -70,6 +76,9 @@ impl Store {
 
     fn obstacles(&self, found: &Description) -> Vec<&'static str> {
         let mut obstacles = Vec::new();
+        if self.prefix.owns(&found.name) {
+            obstacles.push(OWN);
+        }
         if found.goes_at.is_some() {
             obstacles.push("it is scheduled for deletion; restore it first");
         }
@@ -85,44 +94,55 @@ impl Store {
         obstacles
     }
 
+    /// Claims in steps, with a look after each: first our label, which every other key sees; then, where no other key
+    /// has a label, the tag; and it is ours once a look shows both and still no other. Of two keys one at least sees the
+    /// other, and whoever sees another in the lead takes its own label back.
     pub(crate) async fn claim(&self, cx: &Context, target: &Target, version: VersionId) -> Result<Material> {
         let place = self.adopted(cx, target)?;
-        for _ in 0..ROUNDS {
+        let label = names::claimed(version, &target.id);
+        for look in 1..=LOOKS {
+            if look > STEPS {
+                self.wire.pause(cx, look - STEPS).await;
+            }
             let missing = || place.call.error(ErrorKind::NotFound, "there is no secret with a current value");
             let found = self.described(&place).await?.ok_or_else(missing)?;
+            let (labelled, tagged) = (found.holder(&label), place.is_ours(&found));
+            let is_done = labelled.is_some() && labelled == found.current() && tagged == Some(true);
+            // What was done before this call stays, whoever came since.
+            let was_done = is_done && look == 1;
+            if !was_done && has_rival(&place, &found) {
+                let leads = tagged == Some(true) || tagged.is_none() && found.rivals.iter().all(|key| target.id < *key);
+                if labelled.is_some() && leads && look < LOOKS {
+                    continue;
+                }
+                return Err(self.give_way(&place, &found).await?);
+            }
             self.check_claim(&place, &found)?;
             let value = self.wire.current(place.call, &place.secret).await?.ok_or_else(missing)?;
             let Some(material) = value.raw.material(&target.shape) else {
-                return Err(place
-                    .call
-                    .error(ErrorKind::Invalid, "the current value does not have the shape of the key"));
+                let detail = "the current value does not have the shape of the key";
+                return Err(place.call.error(ErrorKind::Invalid, detail));
             };
-            // The guard against other keys comes first, the label that makes it ours last.
+            let is_here = labelled == Some(value.id.as_str());
+            if is_done && is_here {
+                return Ok(material);
+            }
+            if !is_here {
+                self.unlabel(&place, &found, |_, _| true).await?;
+                settle(self.wire.move_label(place.call, &place.secret, &label, None, Some(&value.id)).await)?;
+                continue;
+            }
             let guard = [(tags::KEY, target.id.to_string())];
             self.wire.tag(place.call, &place.secret, &guard).await?;
-            let label = names::claimed(version);
-            let kept = found.holder(&label) == Some(value.id.as_str());
-            self.unlabel(&place, &found, |held| !(kept && held == version)).await?;
+            self.unlabel(&place, &found, |_, held| held != label).await?;
             if let Some(holder) = found.holder(RETIRED) {
                 settle(self.wire.move_label(place.call, &place.secret, RETIRED, Some(holder), None).await)?;
-            }
-            if !kept {
-                settle(self.wire.move_label(place.call, &place.secret, &label, None, Some(&value.id)).await)?;
-            }
-            // Somebody may have written another value meanwhile: then that one is claimed instead.
-            let now = self.described(&place).await?.ok_or_else(missing)?;
-            let ours = !place.is_of_another_key(&now) && now.holder(&label) == Some(value.id.as_str());
-            if ours && now.current() == Some(value.id.as_str()) {
-                return Ok(material);
             }
         }
         Err(place.call.error(ErrorKind::Conflict, "another writer keeps changing the secret"))
     }
 
     fn check_claim(&self, place: &Place<'_>, found: &Description) -> Result<()> {
-        if place.is_of_another_key(found) {
-            return Err(place.call.error(ErrorKind::Conflict, ANOTHER_KEY));
-        }
         if found.current().is_none() {
             return Err(place.call.error(ErrorKind::NotFound, "the secret has no current value"));
         }
@@ -136,17 +156,30 @@ impl Store {
         }
     }
 
+    /// Takes back what we put there and leaves the rest to the other key: the error of a claim that was lost.
+    async fn give_way(&self, place: &Place<'_>, found: &Description) -> Result<Error> {
+        // In this order: while our label is there, no other key sets the tag.
+        if place.is_ours(found) == Some(true) {
+            self.wire.untag(place.call, &place.secret, &[tags::KEY]).await?;
+        }
+        self.unlabel(place, found, names_its_key).await?;
+        Ok(place.call.error(ErrorKind::Conflict, ANOTHER_KEY))
+    }
+
     pub(crate) async fn release(&self, cx: &Context, target: &Target) -> Result<()> {
         let place = self.adopted(cx, target)?;
         let Some(found) = self.wire.describe(place.call, &place.secret).await? else { return Ok(()) };
-        if found.goes_at.is_some() || place.is_of_another_key(&found) {
+        if found.goes_at.is_some() {
             return Ok(());
         }
-        if found.shows_a_publication() {
+        if place.is_ours(&found) == Some(false) {
+            return self.unlabel(&place, &found, names_its_key).await;
+        }
+        if found.shows_a_publication(&target.id) {
             let detail = "a version of this key was published there since; retire the key instead";
             return Err(place.call.error(ErrorKind::Conflict, detail));
         }
-        self.unlabel(&place, &found, |_| true).await?;
+        self.unlabel(&place, &found, |_, _| true).await?;
         self.untag(&place, &found).await
     }
 
@@ -167,7 +200,7 @@ impl Store {
         match &target.location {
             // By ARN, the name follows the last colon of the fixed part.
             Location::AwsSecret { name } if self.prefix.owns(name.as_str().rsplit(":secret:").next().unwrap_or("")) => {
-                Err(place.call.error(ErrorKind::Conflict, "the secret is the store's own"))
+                Err(place.call.error(ErrorKind::Conflict, OWN))
             }
             Location::AwsSecret { .. } => Ok(place),
             _ => Err(place.call.error(ErrorKind::Unsupported, "this location is no existing AWS secret")),
@@ -193,6 +226,13 @@ fn filters(query: &DiscoverQuery) -> Vec<(FilterNameStringType, String)> {
         }
     }
     filters
+}
+
+/// True when another key has the secret or claims it. What does not say whose it is may be another's, until the tag says
+/// that all of it is ours.
+fn has_rival(place: &Place<'_>, found: &Description) -> bool {
+    let unnamed = || found.held().any(|(_, label, _)| names::claimant(label).is_none());
+    !found.rivals.is_empty() || place.is_ours(found).map_or_else(unnamed, |ours| !ours)
 }
 
 /// Refused because the state changed meanwhile: the look afterwards decides.

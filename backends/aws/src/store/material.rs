@@ -120,26 +120,26 @@ impl Store {
     pub(crate) async fn withdraw(&self, cx: &Context, target: &Target, version: VersionId) -> Result<Withdraw> {
         let place = self.place(cx, Operation::Withdraw, target)?;
         let Some(found) = self.described(&place).await? else { return Ok(Withdraw::Absent) };
-        if matches!(found.shows(), Shows::Ours { version: shown, .. } if shown == version) {
+        if matches!(found.shows(&target.id), Shows::Ours { version: shown, .. } if shown == version) {
             let detail = "the pointer shows this version; publish another one first";
             return Err(place.call.error(ErrorKind::Conflict, detail));
         }
         if found.holds(version).is_none() {
             return Ok(Withdraw::Absent);
         }
-        self.unlabel(&place, &found, |held| held == version).await?;
+        self.unlabel(&place, &found, |held, _| held == version).await?;
         Ok(Withdraw::Deferred { readable_until: None })
     }
 
-    /// Takes the labels of held versions off.
+    /// Takes labels of held versions off; never those of other keys' claims.
     pub(super) async fn unlabel(
         &self,
         place: &Place<'_>,
         found: &Description,
-        which: impl Fn(VersionId) -> bool,
+        which: impl Fn(VersionId, &str) -> bool,
     ) -> Result<()> {
         for (version, label, id) in found.held() {
-            if !which(version) {
+            if !which(version, label) {
                 continue;
             }
             if let Err(fault) = self.wire.move_label(place.call, &place.secret, label, Some(id), None).await {
@@ -158,7 +158,7 @@ impl Store {
         let place = self.place(cx, Operation::Survey, target)?;
         let found = self.wire.describe(place.call, &place.secret).await?;
         let versions = found.as_ref().map(Description::versions).unwrap_or_default();
-        Ok(Survey::new(versions, self.pointer_of(found.as_ref())))
+        Ok(Survey::new(versions, self.pointer_of(&place, found.as_ref())))
     }
 
     pub(crate) async fn retire(&self, cx: &Context, target: &Target, grace: Duration) -> Result<Retire> {
@@ -175,7 +175,7 @@ impl Store {
             tags.forget(&target.id);
         }
         // What another writer put there can be brought back for a while, whatever was asked.
-        let days = (found.shows() == Shows::Foreign || !grace.is_zero()).then(|| window(grace));
+        let days = (found.shows(&target.id) == Shows::Foreign || !grace.is_zero()).then(|| window(grace));
         match (self.wire.delete(place.call, &place.secret, days).await, days) {
             (Ok(_), None) => Ok(Retire::Retired),
             (Ok(at), Some(days)) => Ok(Retire::Scheduled { at: at.unwrap_or_else(|| in_days(days)) }),
@@ -189,9 +189,10 @@ impl Store {
 
     /// Gives up an adopted secret: it is others' too, so only what is ours there goes.
     async fn let_go(&self, place: &Place<'_>, found: &Description) -> Result<Retire> {
-        let shows = found.shows();
+        let shows = found.shows(&place.target.id);
         // Let go of before, and adopted by another key since.
-        if place.is_of_another_key(found) {
+        if place.is_ours(found) == Some(false) {
+            self.unlabel(place, found, names_its_key).await?;
             return Ok(Retire::Absent);
         }
         if found.versions().is_empty() && !matches!(shows, Shows::Ours { .. }) {
@@ -204,10 +205,15 @@ impl Store {
             let from = found.holder(RETIRED);
             self.wire.move_label(place.call, &place.secret, RETIRED, from, Some(current)).await?;
         }
-        self.unlabel(place, found, |_| true).await?;
+        self.unlabel(place, found, |_, _| true).await?;
         self.untag(place, found).await?;
         Ok(Retire::Retired)
     }
+}
+
+/// True for the label of a claim, which says whose it is. All that is left to us where another key has the secret.
+pub(super) fn names_its_key(_: VersionId, label: &str) -> bool {
+    names::claimant(label).is_some()
 }
 
 /// True for a publication that is the first one of a version.

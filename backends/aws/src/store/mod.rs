@@ -21,7 +21,8 @@ pub(crate) use tags::Tags;
 
 /// How often a write is begun again when another writer came in between.
 const ROUNDS: usize = 4;
-const ANOTHER_KEY: &str = "another key manages this secret (tag keyward:key)";
+const ANOTHER_KEY: &str =
+    "another key has this secret, or claims it (tag keyward:key, labels keyward-staged-..); release that key first";
 
 /// A store of records and material in one inventory.
 #[derive(Debug)]
@@ -44,9 +45,9 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// By the one tag that is looked at: it keeps two keys from sharing an adopted secret.
-    fn is_of_another_key(&self, found: &Description) -> bool {
-        found.tags.get(tags::KEY).is_some_and(|key| *key != self.target.id.as_str())
+    /// Whether an adopted secret is ours, by the one tag that is looked at; nothing without the tag.
+    fn is_ours(&self, found: &Description) -> Option<bool> {
+        found.tags.get(tags::KEY).map(|key| *key == self.target.id.as_str())
     }
 }
 
@@ -86,7 +87,8 @@ impl Store {
             let detail = "this is a replica; rotate in the region of the primary secret";
             return Err(place.call.error(ErrorKind::Unsupported, detail));
         }
-        if place.target.location != Location::Derived && place.is_of_another_key(found) {
+        let is_ours = place.is_ours(found).unwrap_or(found.rivals.is_empty());
+        if place.target.location != Location::Derived && !is_ours {
             return Err(place.call.error(ErrorKind::Conflict, ANOTHER_KEY));
         }
         Ok(())
@@ -94,16 +96,16 @@ impl Store {
 
     pub(crate) async fn pointer(&self, cx: &Context, target: &Target) -> Result<Pointer> {
         let place = self.place(cx, Operation::Pointer, target)?;
-        Ok(self.pointer_of(self.described(&place).await?.as_ref()))
+        Ok(self.pointer_of(&place, self.described(&place).await?.as_ref()))
     }
 
-    fn pointer_of(&self, found: Option<&Description>) -> Pointer {
-        found.map_or_else(|| Pointer { token: self.absence.token(), shows: Shows::Nothing }, Description::pointer)
+    fn pointer_of(&self, place: &Place<'_>, found: Option<&Description>) -> Pointer {
+        let nothing = || Pointer { token: self.absence.token(), shows: Shows::Nothing };
+        found.map_or_else(nothing, |found| found.pointer(&place.target.id))
     }
 
     /// True when the pointer is where the caller saw it.
-    fn stands_at(&self, found: &Description, expect: &PointerToken) -> bool {
-        let pointer = found.pointer();
+    fn stands_at(&self, pointer: &Pointer, expect: &PointerToken) -> bool {
         // Seen before there was a secret: good for its placeholder.
         pointer.token == *expect || (names::is_placeholder(pointer.token.as_str()) && self.absence.is(expect))
     }

@@ -34,7 +34,7 @@ impl Store {
                 (Err(_), Some(fault)) if fault.class() == Class::Lost => return Err(fault.into()),
                 (Err(error), _) => return Err(error),
             };
-            let pointer = found.pointer();
+            let pointer = found.pointer(&target.id);
             if pointer.shows == wanted {
                 return Ok(if lost.is_some() {
                     Publish::Moved(pointer.token)
@@ -42,7 +42,7 @@ impl Store {
                     Publish::AlreadyThere(pointer.token)
                 });
             }
-            if !self.stands_at(&found, expect) {
+            if !self.stands_at(&pointer, expect) {
                 return Ok(Publish::Conflict(pointer));
             }
             if let Some(fault) = lost.take_if(|fault| !is_worth_another(fault, round)) {

@@ -95,13 +95,13 @@ impl Store {
             return Ok(held);
         }
         // A claimed version has the id AWS gave it, and a label of ours.
-        self.wire.labelled(place.call, &place.secret, &names::claimed(version)).await.map_err(because)
+        self.wire.labelled(place.call, &place.secret, &names::claimed(version, &place.target.id)).await.map_err(because)
     }
 }
 
 /// The answer to an item out of the current version; `None` when it is about another version.
 fn from_current(place: &Place<'_>, found: &Found, select: Select) -> Option<Result<Read>> {
-    let shows = names::shown(&found.id, found.labels.iter().map(String::as_str));
+    let shows = names::shown(&place.target.id, &found.id, found.labels.iter().map(String::as_str));
     let missing = || place.call.error(ErrorKind::NotFound, "nothing is published");
     Some(match (select, shows) {
         (Select::Version(version), Shows::Ours { version: shown, .. }) if version == shown => {

@@ -1,19 +1,22 @@
 //! What a secret is, without its values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::primitives::DateTime as AwsTime;
 use chrono::{DateTime, Utc};
-use keyward_core::{Pointer, PointerToken, PublicationId, Shows, VersionId};
+use keyward_core::{KeyId, Pointer, PointerToken, PublicationId, Shows, VersionId};
 
 use crate::names::{self, CURRENT};
 
 /// Versions of a secret with their labels, and its state.
 #[derive(Debug)]
 pub(crate) struct Description {
-    /// The labels of each version, by the id AWS knows it by.
+    /// The labels of each version, by the id AWS knows it by. Without claims of other keys.
     versions: BTreeMap<String, Vec<String>>,
+    /// The other keys that claim the secret.
+    pub(crate) rivals: BTreeSet<KeyId>,
+    pub(crate) name: String,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) changed_at: Option<DateTime<Utc>>,
     /// When it goes; it is scheduled for deletion.
@@ -24,11 +27,24 @@ pub(crate) struct Description {
 }
 
 impl Description {
-    pub(super) fn of(answer: DescribeSecretOutput) -> Self {
-        let versions = answer.version_ids_to_stages.unwrap_or_default().into_iter();
+    /// As a key sees it; to nobody, every key is another one.
+    pub(super) fn of(answer: DescribeSecretOutput, key: Option<&KeyId>) -> Self {
+        let mut rivals = BTreeSet::new();
+        let mut own = |label: &String| match names::claimant(label) {
+            Some(claimant) if Some(&claimant) != key => {
+                rivals.insert(claimant);
+                false
+            }
+            _ => true,
+        };
+        let mut versions = answer.version_ids_to_stages.unwrap_or_default();
+        versions.retain(|id, _| names::is_plain(id));
+        versions.values_mut().for_each(|labels| labels.retain(&mut own));
         let tags = answer.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?)));
         Self {
-            versions: versions.filter(|(id, _)| names::is_plain(id)).collect(),
+            versions: versions.into_iter().collect(),
+            rivals,
+            name: answer.name.unwrap_or_default(),
             tags: tags.collect(),
             changed_at: answer.last_changed_date.as_ref().and_then(time),
             goes_at: answer.deleted_date.as_ref().and_then(time),
@@ -64,14 +80,14 @@ impl Description {
         self.held().find(|(held, ..)| *held == version).map(|(_, _, id)| id)
     }
 
-    pub(crate) fn shows(&self) -> Shows {
+    pub(crate) fn shows(&self, key: &KeyId) -> Shows {
         let current = self.current().and_then(|id| self.versions.get_key_value(id));
-        current.map_or(Shows::Nothing, |(id, labels)| names::shown(id, labels.iter().map(String::as_str)))
+        current.map_or(Shows::Nothing, |(id, labels)| names::shown(key, id, labels.iter().map(String::as_str)))
     }
 
     /// True when the current version was published by us, not only claimed.
-    pub(crate) fn shows_a_publication(&self) -> bool {
-        match (self.shows(), self.current()) {
+    pub(crate) fn shows_a_publication(&self, key: &KeyId) -> bool {
+        match (self.shows(key), self.current()) {
             // What was only claimed keeps the id AWS gave it.
             (Shows::Ours { publication, version }, Some(id)) => {
                 publication != PublicationId::first(version) || id == version.to_string()
@@ -81,13 +97,13 @@ impl Description {
     }
 
     /// What native readers are shown. A secret without a current version has the token of none.
-    pub(crate) fn pointer(&self) -> Pointer {
-        Pointer { token: PointerToken::new(self.current().unwrap_or("none")), shows: self.shows() }
+    pub(crate) fn pointer(&self, key: &KeyId) -> Pointer {
+        Pointer { token: PointerToken::new(self.current().unwrap_or("none")), shows: self.shows(key) }
     }
 
     /// Every version held, each once.
     pub(crate) fn versions(&self) -> Vec<VersionId> {
-        let held: std::collections::BTreeSet<VersionId> = self.held().map(|(version, ..)| version).collect();
+        let held: BTreeSet<VersionId> = self.held().map(|(version, ..)| version).collect();
         held.into_iter().collect()
     }
 }

@@ -80,7 +80,7 @@ impl Wire {
     pub(crate) async fn describe(&self, call: Call<'_>, secret: &str) -> Result<Option<Description>, Fault> {
         let request = self.client.describe_secret().secret_id(secret);
         match call.send(|| request.clone().send()).await {
-            Ok(answer) => call.check(answer.arn.is_some()).map(|()| Some(Description::of(answer))),
+            Ok(answer) => call.check(answer.arn.is_some()).map(|()| Some(Description::of(answer, call.key()))),
             Err(fault) if fault.class() == Class::Absent => Ok(None),
             Err(fault) => Err(fault),
         }

@@ -2,6 +2,11 @@
 #![doc = concat!("A service that reads its keys:\n\n```json\n", include_str!("../policies/reader.json"), "```\n")]
 #![doc = concat!("An application that rotates:\n\n```json\n", include_str!("../policies/rotator.json"), "```\n")]
 #![doc = concat!(
+    "An adopter, which brings existing secrets under management and lets go of them:\n\n```json\n",
+    include_str!("../policies/adopter.json"),
+    "```\n"
+)]
+#![doc = concat!(
     "An inventory, which sees every record and no value:\n\n```json\n",
     include_str!("../policies/inventory.json"),
     "```\n"

@@ -166,6 +166,11 @@ async fn a_claim_that_was_made_stays_whoever_comes_after_it() {
     assert_eq!(rivals.store.survey(&cx(), first).await.expect("a survey").versions, [rivals.versions[0]]);
     staged(&rivals.store, first, b"next").await;
 
+    // Another claim of the same key has to wait, and takes nothing from the one that was made.
+    let anew = rivals.adopter().claim(&cx(), first, VersionId::generate()).await;
+    assert_eq!(kind(anew), ErrorKind::Conflict);
+    assert_eq!(rivals.shows(first).await, shows);
+
     // The late one takes back what it left, and nothing else.
     assert_eq!(kind(rivals.claim(&rivals.store, 1).await), ErrorKind::Conflict);
     assert!(!rivals.labels().await.contains(&label));

@@ -134,8 +134,8 @@ impl IamIssuer {
             Trace::With(owner) => by_hand(
                 call,
                 &format!(
-                    "the access key {id} is not one of the IAM user {}, but lives on with {owner}: the user was \
-                     renamed; delete the access key there, and name the user with IamBuilder::user",
+                    "IAM has no access key {id} for the user {}, and says that it belongs to {owner}: if that is another \
+                     name, the user was renamed; delete the access key there, and name the user with IamBuilder::user",
                     user.name
                 ),
             ),

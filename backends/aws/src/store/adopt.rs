@@ -3,7 +3,7 @@
 
 use aws_sdk_secretsmanager::types::FilterNameStringType;
 use keyward_core::{
-    Context, DiscoverQuery, Error, ErrorKind, Existing, Location, Material, Operation, Page, PageToken, Result, Target,
+    Context, DiscoverQuery, ErrorKind, Existing, Location, Material, Operation, Page, PageToken, Result, Target,
     VersionId,
 };
 
@@ -109,13 +109,16 @@ impl Store {
             let (labelled, tagged) = (found.holder(&label), place.is_ours(&found));
             let is_done = labelled.is_some() && labelled == found.current() && tagged == Some(true);
             // What was done before this call stays, whoever came since.
-            let was_done = is_done && look == 1;
-            if !was_done && has_rival(&place, &found) {
+            let had_it = tagged == Some(true) && look == 1;
+            if has_rival(&place, &found) && !(had_it && is_done) {
                 let leads = tagged == Some(true) || tagged.is_none() && found.rivals.iter().all(|key| target.id < *key);
                 if labelled.is_some() && leads && look < LOOKS {
                     continue;
                 }
-                return Err(self.give_way(&place, &found).await?);
+                if !had_it {
+                    self.give_way(&place, &found).await?;
+                }
+                return Err(place.call.error(ErrorKind::Conflict, ANOTHER_KEY));
             }
             self.check_claim(&place, &found)?;
             let value = self.wire.current(place.call, &place.secret).await?.ok_or_else(missing)?;
@@ -133,13 +136,22 @@ impl Store {
                 continue;
             }
             let guard = [(tags::KEY, target.id.to_string())];
-            self.wire.tag(place.call, &place.secret, &guard).await?;
+            if let Err(fault) = self.wire.tag(place.call, &place.secret, &guard).await {
+                if !fault.may_pass() {
+                    // Others must not wait for a claim that can never be made.
+                    self.unlabel(&place, &found, names_its_key).await?;
+                }
+                return Err(fault.into());
+            }
             self.unlabel(&place, &found, |_, held| held != label).await?;
             if let Some(holder) = found.holder(RETIRED) {
                 settle(self.wire.move_label(place.call, &place.secret, RETIRED, Some(holder), None).await)?;
             }
         }
-        Err(place.call.error(ErrorKind::Conflict, "another writer keeps changing the secret"))
+        Err(place.call.error(
+            ErrorKind::Conflict,
+            "the secret keeps changing, or does not show yet what was written; claim it again",
+        ))
     }
 
     fn check_claim(&self, place: &Place<'_>, found: &Description) -> Result<()> {
@@ -156,14 +168,13 @@ impl Store {
         }
     }
 
-    /// Takes back what we put there and leaves the rest to the other key: the error of a claim that was lost.
-    async fn give_way(&self, place: &Place<'_>, found: &Description) -> Result<Error> {
+    /// Takes back what we put there and leaves the rest to the other key.
+    async fn give_way(&self, place: &Place<'_>, found: &Description) -> Result<()> {
         // In this order: while our label is there, no other key sets the tag.
         if place.is_ours(found) == Some(true) {
             self.wire.untag(place.call, &place.secret, &[tags::KEY]).await?;
         }
-        self.unlabel(place, found, names_its_key).await?;
-        Ok(place.call.error(ErrorKind::Conflict, ANOTHER_KEY))
+        self.unlabel(place, found, names_its_key).await
     }
 
     pub(crate) async fn release(&self, cx: &Context, target: &Target) -> Result<()> {

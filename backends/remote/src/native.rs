@@ -124,12 +124,6 @@ impl NativeMap {
         (1..=Material::MAX_FIELDS).contains(&names.len()).then_some(Shape::Fields(names))
     }
 
-    /// True when it can be written back without changing what others keep in it: whole numbers
-    /// beyond 64 bits cannot.
-    pub fn keeps_numbers(&self) -> bool {
-        self.0.values().all(exact)
-    }
-
     /// The text of a field.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
@@ -170,17 +164,6 @@ impl fmt::Debug for NativeMap {
 #[expect(clippy::exhaustive_structs, reason = "nothing more may ever be said")]
 pub struct NotMaterial;
 
-fn exact(value: &Value) -> bool {
-    /// From here on neighbouring whole numbers share one float.
-    const WHOLE: f64 = 9_007_199_254_740_992.0;
-    match value {
-        Value::Number(number) => number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|n| n.abs() < WHOLE),
-        Value::Array(items) => items.iter().all(exact),
-        Value::Object(fields) => fields.values().all(exact),
-        Value::String(_) | Value::Null | Value::Bool(_) => true,
-    }
-}
-
 fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
@@ -193,14 +176,6 @@ fn wipe(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_that_would_change_are_noticed() {
-        let keeps = |json: &str| NativeMap::parse(json.as_bytes()).expect("an object").keeps_numbers();
-        assert!(keeps(r#"{"a": 5432, "b": -1, "c": 18446744073709551615, "d": [0.25], "e": "1e400"}"#));
-        assert!(!keeps(r#"{"a": 18446744073709551617}"#));
-        assert!(!keeps(r#"{"a": {"b": [123456789012345678901234567890]}}"#));
-    }
 
     #[test]
     fn bytes_that_are_not_text_come_back_beside_text_that_looks_encoded() {

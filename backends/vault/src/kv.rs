@@ -96,7 +96,7 @@ impl Kv {
         let mut data = json.take_data(operation)?;
         let written = data.take("metadata").and_then(|m| Written::of(&m)).ok_or_else(|| not_vault(operation, false))?;
         match (here, data.take("data")) {
-            (true, Some(map)) => Ok(Found::Here(map, written)),
+            (true, Some(map)) => Ok(Found::Here(map.out_of(&mut json), written)),
             // A version that was written as `null`, or whose data is gone.
             (true, None) | (false, _) => Ok(Found::Gone(written)),
         }

@@ -16,9 +16,13 @@
 #![doc = include_str!("../policies/rotator.hcl")]
 //! ```
 //!
-//! Adopting takes, on top of the last one: `create`, `read`, `update` on `secret/data/<path>`, `read` on
-//! `secret/metadata/<path>`, and `create`, `update`, `delete` on `secret/metadata/keyward/adopted/*`; to discover
-//! paths, `list` on `secret/metadata/*`.
+//! ```hcl
+#![doc = include_str!("../policies/adopter.hcl")]
+//! ```
+//!
+//! ```hcl
+#![doc = include_str!("../policies/adopted-reader.hcl")]
+//! ```
 #![forbid(unsafe_code)]
 
 mod adopted;

@@ -48,10 +48,7 @@ impl VaultBackend {
         let pending = async { self.staged(cx, operation, key, version).await };
         let (shown, staged) = try_join(self.shown(cx, operation, &key.id), pending).await?;
         if shown.pointer.shows == (Shows::Ours { publication, version }) {
-            if shown.vanishes {
-                return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING));
-            }
-            return Ok(Publish::AlreadyThere(shown.pointer.token));
+            return already(shown.pointer, shown.vanishes);
         }
         if shown.pointer.token != *expect {
             return Ok(Publish::Conflict(shown.pointer));
@@ -63,29 +60,45 @@ impl VaultBackend {
         }
         let body = native(&staged, version, publication, shown.number + 1).to_json();
         drop(staged);
-        let unclear = match self.kv().put(cx, operation, &path, &body, shown.number).await? {
-            Put::Written(written) => return Ok(Publish::Moved(token(&written))),
-            Put::Vanishing => return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
-            Put::Refused => None,
-            Put::Unclear(error) => Some(error),
-        };
-        let there = match (self.shown(cx, operation, &key.id).await, unclear.clone()) {
-            (Ok(there), _) => there.pointer,
-            (Err(_), Some(unclear)) => return Err(unclear),
-            (Err(error), None) => return Err(error),
-        };
-        if there.shows == (Shows::Ours { publication, version }) {
-            // Refused: another call with this publication was faster, or an earlier attempt of this one.
-            let moved = unclear.is_some();
-            return Ok(if moved { Publish::Moved(there.token) } else { Publish::AlreadyThere(there.token) });
-        }
-        match unclear {
-            _ if there.token != *expect => Ok(Publish::Conflict(there)),
-            Some(unclear) => Err(unclear),
-            None => {
-                Err(fault(ErrorKind::Invalid, operation, "the server refused the material, although nothing moved"))
-            }
-        }
+        let put = self.kv().put(cx, operation, &path, &body, shown.number).await?;
+        let there = async { self.shown(cx, operation, &key.id).await.map(|shown| (shown.pointer, shown.vanishes)) };
+        moved(put, there, &Shows::Ours { publication, version }, expect).await
+    }
+}
+
+/// The answer when the pointer shows what it should already.
+pub(crate) fn already(there: Pointer, vanishes: bool) -> Result<Publish> {
+    if vanishes {
+        return Err(fault(ErrorKind::Invalid, Operation::Publish, SELF_DELETING));
+    }
+    Ok(Publish::AlreadyThere(there.token))
+}
+
+/// What became of a write that was to make the pointer show something in place of what is expected. Where the write does
+/// not say, what is there does, and whether the server will delete that by itself.
+pub(crate) async fn moved(
+    put: Put,
+    there: impl Future<Output = Result<(Pointer, bool)>>,
+    wanted: &Shows,
+    expect: &PointerToken,
+) -> Result<Publish> {
+    let invalid = |detail| Err(fault(ErrorKind::Invalid, Operation::Publish, detail));
+    let unclear = match put {
+        Put::Written(written) => return Ok(Publish::Moved(token(&written))),
+        Put::Vanishing => return invalid(SELF_DELETING),
+        Put::Refused => None,
+        Put::Unclear(error) => Some(error),
+    };
+    match (there.await, unclear) {
+        (Err(_), Some(unclear)) => Err(unclear),
+        (Err(error), None) => Err(error),
+        (Ok((there, false)), Some(_)) if there.shows == *wanted => Ok(Publish::Moved(there.token)),
+        // Another call with this publication was faster, or an earlier attempt of this one.
+        (Ok((there, vanishes)), _) if there.shows == *wanted => already(there, vanishes),
+        (Ok((there, _)), _) if there.token != *expect => Ok(Publish::Conflict(there)),
+        // What is there does not tell: the write may yet arrive.
+        (Ok(_), Some(unclear)) => Err(unclear),
+        (Ok(_), None) => invalid("the server refused the material, although nothing moved"),
     }
 }
 

@@ -3,7 +3,7 @@
 use keyward_core::{Context, ErrorKind, Operation, Result};
 
 use crate::client::Request;
-use crate::error::{fault, is_no_such_path};
+use crate::error::{fault, is_no_such_path, not_vault};
 use crate::kv::{Kv, SELF_DELETING, is_set};
 
 /// Looks at a mount: KV version 2, and nothing in it deletes versions by itself. What the role may not look at is
@@ -12,7 +12,7 @@ pub(crate) async fn preflight(kv: &Kv, cx: &Context, operation: Operation) -> Re
     let versioned = is_version_two(kv, cx, operation).await?;
     let request = Request::get(format!("{}/config", kv.mount()));
     let config = match kv.client().call(cx, operation, &request).await.and_then(|reply| reply.found(operation)) {
-        Ok(Some(mut config)) => config.take("data").unwrap_or_default(),
+        Ok(Some(mut config)) => config.take_data(operation)?,
         Ok(None) if versioned => return Ok(()),
         Ok(None) => return Err(fault(ErrorKind::NotFound, operation, NO_MOUNT)),
         Err(error) if is_no_such_path(&error) => return Err(fault(ErrorKind::NotFound, operation, NO_MOUNT)),
@@ -45,10 +45,10 @@ async fn is_version_two(kv: &Kv, cx: &Context, operation: Operation) -> Result<b
         Err(error) => return Err(error),
     };
     let mut data = answer.take_data(operation)?;
-    let kind = data.get("type").as_str().map(str::to_owned);
+    let kind = data.get("type").as_str().ok_or_else(|| not_vault(operation, false))?.to_owned();
     let options = data.take("options").unwrap_or_default();
-    match (kind.as_deref(), options.get("version").as_str()) {
-        (Some("kv"), Some("2")) => Ok(true),
+    match (kind.as_str(), options.get("version").as_str()) {
+        ("kv", Some("2")) => Ok(true),
         _ => Err(fault(ErrorKind::Unsupported, operation, NOT_VERSIONED)),
     }
 }

@@ -2,12 +2,17 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use common::{Operator, alone, current, cx, key, kind, one, published, staged};
+use keyward_conformance::servers::{Fault, Proxy};
 use keyward_core::{
     Adopter, DiscoverQuery, ErrorKind, FieldName, Location, Material, PublicationId, Publish, Read, Retire,
     SecretBackend, SecretBackendExt, SecretValue, Select, Shape, Shows, Target, VersionId, Withdraw,
 };
-use keyward_vault::{Auth, VaultBackend};
+use keyward_vault::{Auth, Connection, Retry, VaultBackend};
 use serde_json::{Value, json};
 
 fn field(name: &str) -> FieldName {
@@ -128,8 +133,12 @@ async fn a_claim_is_taken_back_until_something_was_published() {
     store.claim(&cx(), &target, VersionId::generate()).await.expect("a claim");
     store.release(&cx(), &target).await.expect("a release");
     assert_eq!(read(&operator, &mount, "legacy/app").await, before);
-    let folder = operator.ask("LIST", &format!("{mount}/metadata/"), Value::Null).await.1;
-    assert_eq!(folder["data"]["keys"], json!(["legacy/"]), "nothing of ours is left");
+    let folder = operator.ask("LIST", &format!("{mount}/metadata/keyward"), Value::Null).await.1;
+    assert_eq!(folder["data"]["keys"], json!(["adopted/"]), "no copy of the value is left");
+    let journal = read(&operator, &mount, &format!("keyward/adopted/{mount}/legacy/app")).await;
+    assert_eq!(journal["data"]["holders"], json!({}), "and nobody holds it");
+    assert_eq!(store.inspect(&cx(), &target.location).await.expect("there").managed_by, None);
+    assert_eq!(store.discover(&cx(), &DiscoverQuery::all(), None).await.expect("a page").items.len(), 1);
 
     let other = Target::new(key("another"), target.location.clone(), Shape::One);
     let version = VersionId::generate();
@@ -140,10 +149,10 @@ async fn a_claim_is_taken_back_until_something_was_published() {
     let new = staged(&store, &other, "new").await;
     published(&store, &other, new).await;
     assert_eq!(kind(store.release(&cx(), &other).await), ErrorKind::Conflict);
-    assert_eq!(store.retire(&cx(), &other, std::time::Duration::ZERO).await.expect("a retire"), Retire::Retired);
+    assert_eq!(store.retire(&cx(), &other, Duration::ZERO).await.expect("a retire"), Retire::Retired);
     assert_eq!(read(&operator, &mount, "legacy/app").await["data"], json!({ "value": "new" }), "the path stays");
     assert!(store.survey(&cx(), &other).await.expect("a survey").versions.is_empty());
-    assert_eq!(store.retire(&cx(), &other, std::time::Duration::ZERO).await.expect("again"), Retire::Absent);
+    assert_eq!(store.retire(&cx(), &other, Duration::ZERO).await.expect("again"), Retire::Absent);
 }
 
 #[tokio::test]
@@ -190,6 +199,7 @@ async fn what_cannot_be_adopted_says_why() {
         (claim("mixed", Some("number")), ErrorKind::Invalid),
         (claim("deleted", None), ErrorKind::NotFound),
         (claim("nothing", None), ErrorKind::NotFound),
+        (claim("fleeting", None), ErrorKind::Conflict),
         (adopted("refused", at(&old, "app", None)), ErrorKind::Conflict),
     ] {
         assert_eq!(kind(store.claim(&cx(), &target, VersionId::generate()).await), expected, "{target:?}");
@@ -262,25 +272,240 @@ async fn a_role_without_the_value_still_sees_what_can_be_seen() {
     drop(store);
 }
 
-/// A neighbour that would come back changed is never written back.
+/// A neighbour comes back exactly as the server sent it: no number is read and written anew.
 #[tokio::test]
 #[ignore = "needs tests/servers/up.sh"]
-async fn a_neighbour_that_would_change_is_left_alone() {
+async fn neighbours_come_back_digit_by_digit() {
     let (operator, mount, store) = alone().await;
-    write(&operator, &mount, "legacy/huge", json!({ "api_key": "old" })).await;
-    let target = adopted("huge", at(&mount, "legacy/huge", Some("api_key")));
-    let version = VersionId::generate();
-    store.claim(&cx(), &target, version).await.expect("a claim");
+    let beside = concat!(
+        r#""account":123456789012345678901234567890,"big":18446744073709551617,"exp":1.0e5,"huge":1e25,"#,
+        r#""deep":[{"rate":0.30000000000000004}],"rate":0.12345678901234568,"long":0.1234567890123456789"#
+    );
+    let path = format!("{mount}/data/legacy/numbers");
+    operator.text("POST", &path, &format!(r#"{{"data":{{"api_key":"old",{beside}}}}}"#)).await;
+    let map = |answer: String| {
+        answer.split_once(r#""data":{"data":"#).expect("a map").1.split(r#","metadata""#).next().map(str::to_owned)
+    };
+    let before = map(operator.text("GET", &path, "").await).expect("a map");
+    let target = adopted("numbers", at(&mount, "legacy/numbers", Some("api_key")));
+    assert_eq!(store.inspect(&cx(), &target.location).await.expect("there").obstacles, [""; 0]);
+    store.claim(&cx(), &target, VersionId::generate()).await.expect("a claim");
     let new = staged(&store, &target, "new").await;
+    published(&store, &target, new).await;
+    let after = map(operator.text("GET", &path, "").await).expect("a map");
+    assert_eq!(after, before.replace(r#""api_key":"old""#, r#""api_key":"new""#));
+}
 
-    // Somebody puts a number there afterwards that no float holds.
-    let data: Value = serde_json::from_str(r#"{"api_key": "old", "account": 1e25}"#).expect("JSON");
-    write(&operator, &mount, "legacy/huge", data).await;
-    let before = read(&operator, &mount, "legacy/huge").await;
+/// An adopter that slept through a rotation takes nothing from it.
+#[tokio::test]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_claim_that_comes_after_a_rotation_is_refused() {
+    let (operator, mount, store) = alone().await;
+    write(&operator, &mount, "legacy/app", json!({ "value": "old" })).await;
+    let target = adopted("late", at(&mount, "legacy/app", None));
+    let first = VersionId::generate();
+    store.claim(&cx(), &target, first).await.expect("a claim");
+    let second = staged(&store, &target, "second").await;
+    published(&store, &target, second).await;
+    for late in [first, second, VersionId::generate()] {
+        assert_eq!(kind(store.claim(&cx(), &target, late).await), ErrorKind::Conflict);
+    }
+    assert!(matches!(shows(&store, &target).await, Shows::Ours { version, .. } if version == second));
+    for (version, value) in [(first, "old"), (second, "second")] {
+        let read = store.read_one(&cx(), &target, Select::Version(version)).await;
+        assert!(matches!(read, Ok(Read::Found { material, .. }) if material.ct_eq(&one(value))), "{value} is kept");
+    }
+    // Back to the first value; the late claim is none the better for it.
+    published(&store, &target, first).await;
+    assert_eq!(kind(store.claim(&cx(), &target, first).await), ErrorKind::Conflict);
+    assert!(matches!(shows(&store, &target).await, Shows::Ours { version, .. } if version == first));
+}
+
+/// The same, with the rotation in the middle of the claim, at each of its requests.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_rotation_in_the_middle_of_a_claim_loses_nothing() {
+    let (operator, mount, store) = alone().await;
+    let proxy = Proxy::start(&operator.address).await;
+    let slow = behind(&proxy, &operator, &mount).await;
+    for at_request in 0..12 {
+        let path = format!("legacy/app-{at_request}");
+        write(&operator, &mount, &path, json!({ "value": "old" })).await;
+        let target = adopted(&format!("overtaken-{at_request}"), at(&mount, &path, None));
+        let first = VersionId::generate();
+        store.claim(&cx(), &target, first).await.expect("a claim");
+        // A repeated claim, of the same version or another one, that stops for a while.
+        let late = if at_request % 2 == 0 { first } else { VersionId::generate() };
+        let before = proxy.requests();
+        proxy.plan(Fault::Delay(Duration::from_millis(200)).always().after(at_request).times(1));
+        let (sleeper, theirs) = (slow.clone(), target.clone());
+        let claim = tokio::spawn(async move { sleeper.claim(&cx(), &theirs, late).await });
+        while proxy.requests() <= before + at_request && !claim.is_finished() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let second = VersionId::generate();
+        store.stage(&cx(), &target, second, &one("second")).await.expect("a stage");
+        let token = store.pointer(&cx(), &target).await.expect("a pointer").token;
+        let publish = store.publish(&cx(), &target, second, PublicationId::first(second), &token).await;
+        let _ = claim.await.expect("no panic");
+        proxy.clear();
+        if let Ok(Publish::Moved(_)) = publish {
+            let shown = shows(&store, &target).await;
+            assert!(matches!(shown, Shows::Ours { version, .. } if version == second), "{at_request}: {shown:?}");
+            assert_eq!(current(&store, &target).await.expect("ours"), "second", "{at_request}");
+        }
+    }
+}
+
+/// The last one to leave the journal of a path does not take with it who comes at the same time.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_claim_beside_a_release_is_not_lost() {
+    let (operator, mount, store) = alone().await;
+    write(&operator, &mount, "legacy/both", json!({ "a": "a1", "b": "b1" })).await;
+    for round in 0..60 {
+        let leaves = adopted(&format!("leaves-{round}"), at(&mount, "legacy/both", Some("a")));
+        let comes = adopted(&format!("comes-{round}"), at(&mount, "legacy/both", Some("b")));
+        store.claim(&cx(), &leaves, VersionId::generate()).await.expect("a claim");
+        let release = tokio::spawn({
+            let store = store.clone();
+            async move { store.release(&cx(), &leaves).await }
+        });
+        let version = VersionId::generate();
+        let claim = store.claim(&cx(), &comes, version).await;
+        release.await.expect("no panic").expect("a release");
+        claim.expect("a claim");
+        let shown = shows(&store, &comes).await;
+        assert!(matches!(shown, Shows::Ours { version: shown, .. } if shown == version), "{round}: {shown:?}");
+        store.release(&cx(), &comes).await.expect("a release");
+    }
+}
+
+/// A reader that looks at the journal before a publication and at the value after it, or the other way round.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_reader_in_the_middle_of_a_publication_sees_no_other_writer() {
+    let (operator, mount, store) = alone().await;
+    let proxy = Proxy::start(&operator.address).await;
+    let reader = behind(&proxy, &operator, &mount).await;
+    write(&operator, &mount, "legacy/app", json!({ "value": "v0" })).await;
+    let target = adopted("read", at(&mount, "legacy/app", None));
+    let mut old = VersionId::generate();
+    store.claim(&cx(), &target, old).await.expect("a claim");
+    for (round, slow) in
+        ["/data/legacy/app", "/data/keyward/adopted/", "/data/keyward/pending/"].iter().cycle().take(6).enumerate()
+    {
+        let new = staged(&store, &target, &format!("v{}", round + 1)).await;
+        let (met, before) = (Arc::new(AtomicUsize::new(0)), proxy.requests());
+        let counted = met.clone();
+        proxy.plan(
+            Fault::Delay(Duration::from_millis(300))
+                .when(move |call| call.path.contains(slow) && counted.fetch_add(1, Ordering::Relaxed) == 0)
+                .times(1),
+        );
+        let (theirs, reader) = (target.clone(), reader.clone());
+        let read = tokio::spawn(async move { current(&reader, &theirs).await });
+        while met.load(Ordering::Relaxed) == 0 || proxy.requests() < before + 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // The request that is not held back is through before this is.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        published(&store, &target, new).await;
+        store.withdraw(&cx(), &target, old).await.expect("a withdraw");
+        let seen = read.await.expect("no panic").unwrap_or_else(|error| panic!("{slow}, {round}: {error}"));
+        assert!(seen == format!("v{round}") || seen == format!("v{}", round + 1), "{seen}");
+        proxy.clear();
+        old = new;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_lost_reply_is_settled_by_reading_back() {
+    let (operator, mount, store) = alone().await;
+    let proxy = Proxy::start(&operator.address).await;
+    let hampered = behind(&proxy, &operator, &mount).await;
+    write(&operator, &mount, "legacy/app", json!({ "api_key": "old", "port": 5432 })).await;
+    let target = adopted("lost", at(&mount, "legacy/app", Some("api_key")));
+    store.claim(&cx(), &target, VersionId::generate()).await.expect("a claim");
+    let next = staged(&store, &target, "next").await;
     let token = store.pointer(&cx(), &target).await.expect("a pointer").token;
-    let answer = store.publish(&cx(), &target, new, PublicationId::first(new), &token).await;
-    assert_eq!(kind(answer), ErrorKind::Invalid);
-    assert_eq!(read(&operator, &mount, "legacy/huge").await, before, "nothing was written");
-    let found = store.inspect(&cx(), &target.location).await.expect("there");
-    assert_eq!(found.obstacles.len(), 1, "{:?}", found.obstacles);
+    proxy.plan(Fault::LoseReply.when(|call| call.method == "POST" && call.path.ends_with("/data/legacy/app")).times(1));
+    let publication = PublicationId::first(next);
+    let answer = hampered.publish(&cx(), &target, next, publication, &token).await;
+    assert!(matches!(answer, Ok(Publish::Moved(_))), "{answer:?}");
+    let answer = hampered.publish(&cx(), &target, next, publication, &token).await;
+    assert!(matches!(answer, Ok(Publish::AlreadyThere(_))), "{answer:?}");
+    assert_eq!(current(&store, &target).await.expect("ours"), "next");
+}
+
+/// The server would delete it by itself: that is no publication, however often it is asked for.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn what_would_vanish_at_an_adopted_path_is_not_published() {
+    let (operator, mount, store) = alone().await;
+    let proxy = Proxy::start(&operator.address).await;
+    let hampered = behind(&proxy, &operator, &mount).await;
+    for (store, lost) in [(&store, false), (&hampered, true)] {
+        let path = format!("legacy/lost-{lost}");
+        write(&operator, &mount, &path, json!({ "value": "old" })).await;
+        let target = adopted(&format!("vanishing-{lost}"), at(&mount, &path, None));
+        store.claim(&cx(), &target, VersionId::generate()).await.expect("a claim");
+        let next = staged(store, &target, "next").await;
+        let token = store.pointer(&cx(), &target).await.expect("a pointer").token;
+        operator.must("POST", &format!("{mount}/metadata/{path}"), json!({ "delete_version_after": "1h" })).await;
+        if lost {
+            proxy.plan(
+                Fault::LoseReply.when(|call| call.method == "POST" && call.path.contains("/data/legacy/")).times(1),
+            );
+        }
+        for _ in 0..2 {
+            let answer = store.publish(&cx(), &target, next, PublicationId::first(next), &token).await;
+            assert_eq!(kind(answer), ErrorKind::Invalid, "lost: {lost}");
+        }
+    }
+}
+
+/// A publication that was on the journal and never came: another writer has the version it would have had.
+async fn attempted(proxy: &Proxy, operator: &Operator, mount: &str, store: &VaultBackend) -> (Target, [VersionId; 2]) {
+    let hampered = behind(proxy, operator, mount).await;
+    write(operator, mount, "legacy/app", json!({ "value": "old" })).await;
+    let target = adopted("attempted", at(mount, "legacy/app", None));
+    let first = VersionId::generate();
+    store.claim(&cx(), &target, first).await.expect("a claim");
+    let next = staged(store, &target, "next").await;
+    let token = store.pointer(&cx(), &target).await.expect("a pointer").token;
+    proxy.plan(Fault::Refuse.when(|call| call.method == "POST" && call.path.ends_with("/data/legacy/app")));
+    let answer = hampered.publish(&cx(), &target, next, PublicationId::first(next), &token).await;
+    assert_eq!(kind(answer), ErrorKind::Unknown);
+    write(operator, mount, "legacy/app", json!({ "value": "old" })).await;
+    (target, [first, next])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn what_was_only_attempted_does_not_bind() {
+    let (operator, mount, store) = alone().await;
+    let proxy = Proxy::start(&operator.address).await;
+    let (target, [first, _]) = attempted(&proxy, &operator, &mount, &store).await;
+    store.claim(&cx(), &target, first).await.expect("nothing was published since");
+    store.release(&cx(), &target).await.expect("nothing was published");
+    assert_eq!(store.inspect(&cx(), &target.location).await.expect("there").managed_by, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn what_was_only_attempted_is_in_no_history() {
+    let (operator, mount, store) = alone().await;
+    let proxy = Proxy::start(&operator.address).await;
+    let (target, [_, next]) = attempted(&proxy, &operator, &mount, &store).await;
+    assert_eq!(store.withdraw(&cx(), &target, next).await.expect("a withdraw"), Withdraw::Destroyed);
+    assert_eq!(store.withdraw(&cx(), &target, next).await.expect("again"), Withdraw::Absent);
+    store.release(&cx(), &target).await.expect("nothing was published");
+}
+
+/// A store behind a proxy; it repeats nothing.
+async fn behind(proxy: &Proxy, operator: &Operator, mount: &str) -> VaultBackend {
+    let connection = Connection::builder(&proxy.url(), operator.root()).retry(Retry::NEVER).connect(&cx()).await;
+    VaultBackend::builder(connection.expect("a connection")).mount(mount).open(&cx()).await.expect("a store")
 }

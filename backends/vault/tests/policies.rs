@@ -4,17 +4,20 @@ mod common;
 
 use common::{Operator, alone, current, cx, key, kind, noted, one, record, shown, staged, target};
 use keyward_core::{
-    ErrorKind, Expect, ListQuery, PublicationId, Publish, ReadItem, SecretBackend, SecretBackendExt, Select, Swap,
-    VersionId, Withdraw,
+    Adopter, DiscoverQuery, ErrorKind, Expect, ListQuery, Location, PublicationId, Publish, ReadItem, SecretBackend,
+    SecretBackendExt, Select, Shape, Swap, Target, VersionId, Withdraw,
 };
 use keyward_vault::{Auth, VaultBackend};
+use serde_json::json;
 
 const READER: &str = include_str!("../policies/reader.hcl");
 const INVENTORY: &str = include_str!("../policies/inventory.hcl");
 const ROTATOR: &str = include_str!("../policies/rotator.hcl");
+const ADOPTER: &str = include_str!("../policies/adopter.hcl");
+const ADOPTED_READER: &str = include_str!("../policies/adopted-reader.hcl");
 
 async fn as_role(operator: &Operator, mount: &str, policy: &str) -> VaultBackend {
-    let policy = policy.replace("\"secret/", &format!("\"{mount}/"));
+    let policy = policy.replace("\"secret/", &format!("\"{mount}/")).replace("/secret/", &format!("/{mount}/"));
     let connection = operator.connect_with(Auth::token(operator.token_for(&policy).await)).await;
     VaultBackend::builder(connection).mount(mount).open(&cx()).await.expect("a store")
 }
@@ -92,4 +95,42 @@ async fn a_rotator_does_everything_a_rotation_needs() {
     rotator.retire(&cx(), &target, std::time::Duration::ZERO).await.expect("a retire");
     assert_eq!(kind(current(&rotator, &target).await), ErrorKind::NotFound);
     assert_eq!(rotator.list_all(&cx(), &ListQuery::all()).await.expect("a listing").len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs tests/servers/up.sh"]
+async fn an_adopter_finds_claims_rotates_and_lets_go() {
+    let (operator, mount, _) = alone().await;
+    for path in ["legacy/app", "legacy/deep/other", "closed/app"] {
+        let body = json!({ "data": { "api_key": "old", "port": 5432 } });
+        operator.must("POST", &format!("{mount}/data/{path}"), body).await;
+    }
+    let adopter = as_role(&operator, &mount, &format!("{ROTATOR}{ADOPTER}")).await;
+    let found = adopter.discover(&cx(), &DiscoverQuery::all().prefix("legacy"), None).await.expect("a page");
+    assert_eq!(found.items.len(), 2);
+    let at = |name: &str, path: &str| {
+        let field = Some("api_key".parse().expect("a field"));
+        Target::new(key(name), Location::vault_path(&mount, path, field).expect("a location"), Shape::One)
+    };
+    let target = at("adopted", "legacy/app");
+    let seen = adopter.inspect(&cx(), &target.location).await.expect("there");
+    assert_eq!((seen.shape, seen.obstacles.len()), (Some(Shape::One), 0));
+    let old = VersionId::generate();
+    adopter.claim(&cx(), &target, old).await.expect("a claim");
+    adopter.release(&cx(), &target).await.expect("a release");
+    adopter.claim(&cx(), &target, old).await.expect("a claim");
+    shown(&adopter, &target, "new").await;
+    assert_eq!(current(&adopter, &target).await.expect("its value"), "new");
+    assert!(matches!(adopter.withdraw(&cx(), &target, old).await.expect("a withdraw"), Withdraw::Deferred { .. }));
+
+    let reader = as_role(&operator, &mount, &format!("{READER}{ADOPTED_READER}")).await;
+    assert_eq!(current(&reader, &target).await.expect("its value"), "new");
+    assert_eq!(kind(reader.stage(&cx(), &target, VersionId::generate(), &one("x")).await), ErrorKind::Denied);
+    assert_eq!(kind(current(&reader, &at("other", "legacy/deep/other")).await), ErrorKind::Denied);
+    assert_eq!(kind(reader.retire(&cx(), &target, std::time::Duration::ZERO).await), ErrorKind::Denied);
+    assert_eq!(kind(adopter.claim(&cx(), &at("closed", "closed/app"), old).await), ErrorKind::Denied);
+    // A rotator alone adopts nothing.
+    let rotator = as_role(&operator, &mount, ROTATOR).await;
+    assert_eq!(kind(rotator.claim(&cx(), &at("deep", "legacy/deep/other"), old).await), ErrorKind::Denied);
+    adopter.retire(&cx(), &target, std::time::Duration::ZERO).await.expect("a retire");
 }

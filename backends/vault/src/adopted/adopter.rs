@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use keyward_core::{
     Adopter, Context, DiscoverQuery, ErrorKind, Existing, Location, Material, Operation, Page, PageToken,
-    PublicationId, Result, Shape, Shows, Stage, Target, VersionId, async_trait,
+    PublicationId, Result, Shape, Stage, Target, VersionId, async_trait,
 };
 use keyward_remote::NativeMap;
 
@@ -17,7 +17,7 @@ use crate::kv::Found;
 use crate::preflight::preflight;
 
 /// How often a claim begins anew when someone writes meanwhile.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 10;
 
 #[async_trait]
 impl Adopter for VaultBackend {
@@ -75,9 +75,7 @@ impl VaultBackend {
             Some(Found::Here(data, written)) => {
                 existing.changed_at = DateTime::parse_from_rfc3339(&written.created).ok().map(|at| at.to_utc());
                 if written.deletion {
-                    existing
-                        .obstacles
-                        .push("the current version will be deleted at a set time; write it anew without one");
+                    existing.obstacles.push(DATED);
                 }
                 match shape(place, &data.into_native()) {
                     Ok(shape) => existing.shape = Some(shape),
@@ -103,34 +101,39 @@ impl VaultBackend {
             if seen.journal.other_holder(place, Some(&key.id)).is_some() {
                 return Err(fault(ErrorKind::Conflict, operation, "another key manages this path or a part of it"));
             }
+            // A claim that comes late must not take from a rotation what it has put there.
+            if self.has_published(cx, operation, place, key, &seen).await? {
+                return Err(fault(ErrorKind::Conflict, operation, "the key has been rotated since"));
+            }
             let map = seen
                 .map
                 .as_ref()
                 .ok_or_else(|| fault(ErrorKind::NotFound, operation, "the path has no current version"))?;
+            if seen.vanishes {
+                return Err(fault(ErrorKind::Conflict, operation, DATED));
+            }
             let unfit = || fault(ErrorKind::Invalid, operation, "what lies there does not have the shape of the key");
             let material = place.material(map, &key.shape).ok_or_else(unfit)?;
-            let claim =
-                Claim { number: seen.number, publication: PublicationId::first(version), version, adopted: true };
-            if seen
-                .claim
-                .as_ref()
-                .is_some_and(|there| there.version == version && there.publication == claim.publication)
-            {
+            let publication = PublicationId::first(version);
+            let ours = |claim: &Claim| claim.version == version && claim.publication == publication;
+            if seen.claim.as_ref().is_some_and(ours) {
                 return Ok(material);
             }
-            self.copy(cx, key, &seen, place, version, &material).await?;
-            let holder = Holder::new(key.id.clone(), claim);
-            self.note(cx, operation, place, |journal| {
-                if journal.other_holder(place, Some(&key.id)).is_some() {
-                    return Err(fault(ErrorKind::Conflict, operation, "another key manages this path or a part of it"));
-                }
+            // The journal first, in the place of exactly what was seen: whoever was overtaken touches nothing else.
+            let claim = Claim { number: seen.number, publication, version, adopted: true };
+            let former = seen.holder(place, key);
+            let holder = Holder::claiming(key.id.clone(), claim, former, seen.number);
+            if former != Some(&holder) {
+                let mut journal = seen.journal.clone();
                 journal.set(place, Some(holder.clone()));
-                Ok(())
-            })
-            .await?;
+                if !self.replace_journal(cx, operation, place, &journal, seen.noted).await? {
+                    continue;
+                }
+            }
+            self.copy(cx, place, key, &holder, version, &material).await?;
             self.forget(cx, key, &seen, place, version).await?;
             // Someone may have written another value since: then that one is claimed instead.
-            if self.seen(cx, operation, place, key).await?.claim.is_some() {
+            if self.seen(cx, operation, place, key).await?.claim.as_ref().is_some_and(ours) {
                 return Ok(material);
             }
         }
@@ -141,21 +144,23 @@ impl VaultBackend {
     async fn copy(
         &self,
         cx: &Context,
-        key: &Target,
-        seen: &Seen,
         place: &Place<'_>,
+        key: &Target,
+        holder: &Holder,
         version: VersionId,
         material: &Material,
     ) -> Result<()> {
+        let operation = Operation::Adoption;
+        let taken = || fault(ErrorKind::Conflict, operation, "the version has other material already");
         if self.stage_material(cx, key, version, material).await? != Stage::Conflict {
             return Ok(());
         }
-        let published = |holder: &Holder| holder.claims.iter().any(|claim| claim.version == version && !claim.adopted);
-        let taken = || fault(ErrorKind::Conflict, Operation::Adoption, "the version has other material already");
-        if seen.journal.holder(place).is_some_and(published) {
+        let published = holder.claims.iter().any(|claim| claim.version == version && !claim.adopted);
+        let overtaken = self.journal(cx, operation, place).await?.0.holder(place) != Some(holder);
+        if published || overtaken {
             return Err(taken());
         }
-        self.remove_staged(cx, Operation::Adoption, &key.id, version).await?;
+        self.remove_staged(cx, operation, &key.id, version).await?;
         match self.stage_material(cx, key, version, material).await? {
             Stage::Stored | Stage::AlreadySame => Ok(()),
             Stage::Conflict => Err(taken()),
@@ -164,8 +169,7 @@ impl VaultBackend {
 
     /// Removes the copies of claims that gave way.
     async fn forget(&self, cx: &Context, key: &Target, seen: &Seen, place: &Place<'_>, kept: VersionId) -> Result<()> {
-        let former = seen.journal.holder(place).filter(|holder| holder.key == key.id);
-        let claims = former.map(|holder| holder.claims.as_slice()).unwrap_or_default();
+        let claims = seen.holder(place, key).map(|holder| holder.claims.as_slice()).unwrap_or_default();
         for claim in claims.iter().filter(|claim| claim.adopted && claim.version != kept) {
             self.remove_staged(cx, Operation::Adoption, &key.id, claim.version).await?;
         }
@@ -176,30 +180,35 @@ impl VaultBackend {
         let operation = Operation::Adoption;
         self.check_adopted(operation, place, &key.shape)?;
         let seen = self.seen(cx, operation, place, key).await?;
-        let Some(holder) = seen.journal.holder(place).filter(|holder| holder.key == key.id) else { return Ok(()) };
-        // What was only attempted under a number that never came was not published.
-        let published = holder.claims.iter().any(|claim| !claim.adopted && claim.number <= seen.number);
-        let other = matches!((&seen.pointer.shows, &seen.claim), (Shows::Ours { .. }, Some(claim)) if !claim.adopted);
-        if published || other {
+        let Some(holder) = seen.holder(place, key) else { return Ok(()) };
+        let shown = seen.claim.as_ref().is_some_and(|claim| !claim.adopted);
+        if shown || self.has_published(cx, operation, place, key, &seen).await? {
             let detail = "a version of this key was published there since; retire the key instead";
             return Err(fault(ErrorKind::Conflict, operation, detail));
         }
         // The journal goes last: while it is there, a repeated call begins anew.
         self.remove_all_staged(cx, operation, &key.id).await?;
-        self.let_go(cx, operation, place, key).await
+        self.note(cx, operation, place, |journal| match journal.holder(place) {
+            Some(now) if now == holder => {
+                journal.set(place, None);
+                Ok(())
+            }
+            Some(now) if now.key == key.id => {
+                Err(fault(ErrorKind::Conflict, operation, "the key was claimed or published meanwhile; repeat"))
+            }
+            _ => Ok(()),
+        })
+        .await
     }
 }
 
-/// The shape of what lies at a place, or why it has none.
-/// Said before anything is adopted, and again before anything is written.
-pub(super) const LOSSY: &str =
-    "a field beside it holds a whole number beyond 64 bits, which would not be kept; store it as text";
+const DATED: &str = "the current version will be deleted at a set time; write it anew without one";
 
+/// The shape of what lies at a place, or why it has none.
 fn shape(place: &Place<'_>, map: &NativeMap) -> Result<Shape, &'static str> {
     match place.field {
         Some(field) if map.text(field).is_none() => Err("the field is missing, or is not text"),
         Some(field) if map.text(field) == Some("") => Err("the field is empty"),
-        Some(_) if !map.keeps_numbers() => Err(LOSSY),
         Some(_) => Ok(Shape::One),
         None if map.material(&Shape::One).is_ok() => Ok(Shape::One),
         None => map.shape().ok_or("not all fields are text under plain names; name the one field to manage"),

@@ -77,19 +77,29 @@ impl Journal {
 }
 
 impl Holder {
-    pub(super) fn new(key: KeyId, claim: Claim) -> Self {
-        Self { key, claims: vec![claim] }
+    /// A key whose value was there before us. Publications of it that may yet be written, behind version `shown` of the
+    /// path, stay known.
+    pub(super) fn claiming(key: KeyId, claim: Claim, former: Option<&Self>, shown: u64) -> Self {
+        let open = |old: &&Claim| !old.adopted && old.number > shown;
+        let open = former.map(|former| former.claims.iter().filter(open).cloned()).into_iter().flatten();
+        Self { key, claims: std::iter::once(claim).chain(open).collect() }
     }
 
-    /// The holder with one claim more; the oldest make room, but what was there before us stays.
-    pub(super) fn with(mut self, claim: Claim) -> Self {
-        self.claims.retain(|old| old.publication != claim.publication);
+    /// The holder with one claim more. The oldest make room, but never the one in use, nor what was there before us.
+    pub(super) fn with(mut self, claim: Claim, in_use: Option<&Claim>) -> Self {
+        self.claims.retain(|old| old.publication != claim.publication || Some(old) == in_use);
         while self.claims.len() >= CLAIMS {
-            let oldest = self.claims.iter().position(|claim| !claim.adopted).unwrap_or(0);
+            let oldest = self.claims.iter().position(|old| !old.adopted && Some(old) != in_use);
+            let Some(oldest) = oldest else { break };
             self.claims.remove(oldest);
         }
         self.claims.push(claim);
         self
+    }
+
+    /// True when earlier claims may have made room for these.
+    pub(super) fn is_full(&self) -> bool {
+        self.claims.len() >= CLAIMS
     }
 }
 
@@ -103,7 +113,7 @@ impl VaultBackend {
     ) -> Result<(Journal, u64)> {
         let (data, written) = match self.kv().get(cx, operation, &self.names().journal(place), None).await? {
             Found::Nothing => return Ok((Journal::new(place), 0)),
-            // The last holder went; the count goes on.
+            // Someone deleted it; the count goes on.
             Found::Gone(written) => return Ok((Journal::new(place), written.number)),
             Found::Here(data, written) => (data, written),
         };
@@ -123,29 +133,76 @@ impl VaultBackend {
         place: &Place<'_>,
         change: impl Fn(&mut Journal) -> Result<()>,
     ) -> Result<()> {
-        let path = self.names().journal(place);
         for _ in 0..ATTEMPTS {
             let (mut journal, number) = self.journal(cx, operation, place).await?;
             let before = journal.clone();
             change(&mut journal)?;
-            if journal == before {
+            if journal == before || self.replace_journal(cx, operation, place, &journal, number).await? {
                 return Ok(());
-            }
-            if journal.holders.is_empty() {
-                return self.kv().remove(cx, operation, &path).await;
-            }
-            if number == 0 {
-                self.kv().configure(cx, operation, &path, KEEP).await?;
-            }
-            let body = SecretValue::new(serde_json::to_vec(&journal).unwrap_or_default());
-            match self.kv().put(cx, operation, &path, &body, number).await? {
-                Put::Written(_) => return Ok(()),
-                Put::Vanishing => return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
-                // Someone else's change, or an earlier attempt of ours: look again.
-                Put::Refused => {}
-                Put::Unclear(error) => return Err(error),
             }
         }
         Err(fault(ErrorKind::Conflict, operation, "others keep changing the journal of the adopted path; repeat"))
+    }
+
+    /// Writes the next state of a journal, if the present one has this number. False when it does not, which may be by an
+    /// earlier attempt of ours. One that nobody is on any more is written too: were it removed, a change that comes at
+    /// the same time would be lost, and numbers would begin anew.
+    pub(super) async fn replace_journal(
+        &self,
+        cx: &Context,
+        operation: Operation,
+        place: &Place<'_>,
+        journal: &Journal,
+        number: u64,
+    ) -> Result<bool> {
+        let path = self.names().journal(place);
+        if number == 0 {
+            self.kv().configure(cx, operation, &path, KEEP).await?;
+        }
+        let body = SecretValue::new(serde_json::to_vec(journal).unwrap_or_default());
+        match self.kv().put(cx, operation, &path, &body, number).await? {
+            Put::Written(_) => Ok(true),
+            Put::Refused => Ok(false),
+            Put::Vanishing => Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
+            Put::Unclear(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(number: u64, adopted: bool) -> Claim {
+        let version = VersionId::generate();
+        Claim { number, publication: PublicationId::first(version), version, adopted }
+    }
+
+    fn held(claim: Claim) -> Holder {
+        Holder::claiming("dev/messaging/held".parse().expect("a key id"), claim, None, 0)
+    }
+
+    #[test]
+    fn the_claim_in_use_never_makes_room() {
+        let (found, used) = (claim(1, true), claim(2, false));
+        let mut holder = held(found.clone()).with(used.clone(), Some(&found));
+        // Publications that fail: other writers keep taking the numbers, but leave our value.
+        for number in 3..40 {
+            let attempt = claim(number, false);
+            holder = holder.with(attempt.clone(), Some(&used));
+            assert!(holder.claims.len() <= CLAIMS);
+            for kept in [&found, &used, &attempt] {
+                assert!(holder.claims.contains(kept), "{number}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_gives_way_to_another_one_but_what_may_yet_be_written_does_not() {
+        let (found, decided, open) = (claim(1, true), claim(2, false), claim(4, false));
+        let former = held(found).with(decided, None).with(open.clone(), None);
+        let next = claim(3, true);
+        let holder = Holder::claiming(former.key.clone(), next.clone(), Some(&former), 3);
+        assert_eq!(holder.claims, [next, open]);
     }
 }

@@ -5,23 +5,25 @@
 
 mod adopter;
 mod discover;
+mod history;
 mod journal;
+mod merge;
 
 use futures_util::future::try_join;
 use keyward_core::{
     Context, ErrorKind, Location, Material, Operation, Pointer, PointerToken, PublicationId, Publish, Read, Result,
-    Retire, Select, Shape, Shows, Survey, Target, VersionId, Withdraw,
+    Retire, SecretValue, Select, Shape, Shows, Survey, Target, VersionId,
 };
 use keyward_remote::NativeMap;
+use zeroize::Zeroizing;
 
-use self::adopter::LOSSY;
-use self::journal::{Claim, Journal};
+use self::journal::{Claim, Holder, Journal};
 use crate::backend::VaultBackend;
 use crate::error::fault;
-use crate::kv::{Found, Kv, Put, SELF_DELETING};
-use crate::material::{FOREIGN, SHOWN, found};
+use crate::kv::{Found, Kv};
+use crate::material::{FOREIGN, found};
 use crate::names::Names;
-use crate::pointer::mark;
+use crate::pointer::{already, mark, moved};
 
 /// A place outside our prefix.
 pub(crate) struct Place<'a> {
@@ -34,10 +36,47 @@ pub(crate) struct Place<'a> {
 struct Seen {
     pointer: Pointer,
     number: u64,
+    /// The server will delete it by itself.
+    vanishes: bool,
     map: Option<NativeMap>,
+    /// The answer the map came out of.
+    text: Zeroizing<Vec<u8>>,
     /// The claim the pointer rests on.
     claim: Option<Claim>,
     journal: Journal,
+    /// The number of the state of the journal.
+    noted: u64,
+}
+
+impl Seen {
+    /// What lies there, before it is known whose it is.
+    fn of(there: Found, (journal, noted): (Journal, u64)) -> Self {
+        let (written, (map, text)) = match there {
+            Found::Nothing => (None, (None, Zeroizing::default())),
+            Found::Gone(written) => (Some(written), (None, Zeroizing::default())),
+            Found::Here(data, written) => {
+                let (map, text) = data.into_parts();
+                (Some(written), (Some(map), text))
+            }
+        };
+        let (number, token, shows) = match &written {
+            None => (0, "0".to_owned(), Shows::Nothing),
+            Some(written) => (written.number, mark(written), Shows::Foreign),
+        };
+        let vanishes = map.is_some() && written.is_some_and(|written| written.deletion);
+        let pointer = Pointer { token: PointerToken::new(token), shows };
+        Self { pointer, number, vanishes, map, text, claim: None, journal, noted }
+    }
+
+    /// True for a value of which nobody knows whose it is.
+    fn is_stray(&self) -> bool {
+        self.map.is_some() && self.claim.is_none()
+    }
+
+    /// The key, as the journal knows it at this very place.
+    fn holder(&self, place: &Place<'_>, key: &Target) -> Option<&Holder> {
+        self.journal.holder(place).filter(|holder| holder.key == key.id)
+    }
 }
 
 impl<'a> Place<'a> {
@@ -68,11 +107,15 @@ impl<'a> Place<'a> {
     }
 
     /// What is to lie here: the new value beside what others have put there.
-    fn merged(&self, there: Option<NativeMap>, material: &Material) -> Option<NativeMap> {
-        let Some(field) = self.field else { return Some(NativeMap::of(material)) };
-        let mut map = there.unwrap_or_default();
-        map.set(field, std::str::from_utf8(material.value()?.expose_secret()).ok()?);
-        Some(map)
+    fn merged(&self, there: &Seen, material: &Material) -> Option<SecretValue> {
+        let Some(field) = self.field else { return Some(NativeMap::of(material).to_json()) };
+        let value = std::str::from_utf8(material.value()?.expose_secret()).ok()?;
+        if there.map.is_some() {
+            return merge::replaced(&there.text, field, value);
+        }
+        let mut map = NativeMap::default();
+        map.set(field, value);
+        Some(map.to_json())
     }
 }
 
@@ -106,29 +149,48 @@ impl VaultBackend {
 
     async fn seen(&self, cx: &Context, operation: Operation, place: &Place<'_>, key: &Target) -> Result<Seen> {
         let there = place.kv.get(cx, operation, place.path, None);
-        let (there, (journal, _)) = try_join(there, self.journal(cx, operation, place)).await?;
-        let (map, written) = match there {
-            Found::Nothing => {
-                let pointer = Pointer { token: PointerToken::new("0"), shows: Shows::Nothing };
-                return Ok(Seen { pointer, number: 0, map: None, claim: None, journal });
+        let (there, journal) = try_join(there, self.journal(cx, operation, place)).await?;
+        let mut seen = Seen::of(there, journal);
+        self.attribute(cx, operation, place, key, &mut seen).await?;
+        for _ in 0..LOOKS {
+            if !seen.is_stray() {
+                break;
             }
-            Found::Gone(written) => {
-                let pointer = Pointer { token: PointerToken::new(mark(&written)), shows: Shows::Foreign };
-                return Ok(Seen { pointer, number: written.number, map: None, claim: None, journal });
+            // A publication is on the journal before it is written, so what is read after the value names it.
+            (seen.journal, seen.noted) = self.journal(cx, operation, place).await?;
+            self.attribute(cx, operation, place, key, &mut seen).await?;
+            if !seen.is_stray() {
+                break;
             }
-            Found::Here(data, written) => (data.into_native(), written),
-        };
-        let claim = match (place.material(&map, &key.shape), journal.holder(place)) {
-            (Some(material), Some(holder)) if holder.key == key.id => {
-                self.claim_of(cx, operation, key, &holder.claims, written.number, &material).await?
+            // Unless the value has gone meanwhile, and its material with it.
+            let there = place.kv.get(cx, operation, place.path, None).await?;
+            let again = Seen::of(there, (seen.journal.clone(), seen.noted));
+            if again.pointer.token == seen.pointer.token {
+                break;
             }
-            _ => None,
-        };
-        let shows = claim
-            .as_ref()
-            .map_or(Shows::Foreign, |claim| Shows::Ours { publication: claim.publication, version: claim.version });
-        let pointer = Pointer { token: PointerToken::new(mark(&written)), shows };
-        Ok(Seen { pointer, number: written.number, map: Some(map), claim, journal })
+            seen = again;
+            self.attribute(cx, operation, place, key, &mut seen).await?;
+        }
+        Ok(seen)
+    }
+
+    /// Finds out whether what lies there is a publication of the key.
+    async fn attribute(
+        &self,
+        cx: &Context,
+        operation: Operation,
+        place: &Place<'_>,
+        key: &Target,
+        seen: &mut Seen,
+    ) -> Result<()> {
+        let material = seen.map.as_ref().and_then(|map| place.material(map, &key.shape));
+        let (Some(material), Some(holder)) = (material, seen.holder(place, key)) else { return Ok(()) };
+        let claim = self.claim_of(cx, operation, key, &holder.claims, seen.number, &material).await?;
+        if let Some(claim) = &claim {
+            seen.pointer.shows = Shows::Ours { publication: claim.publication, version: claim.version };
+        }
+        seen.claim = claim;
+        Ok(())
     }
 
     /// The newest claim whose version has the value that lies there. A claim of a later number was never written;
@@ -174,50 +236,27 @@ impl VaultBackend {
         let staged = self.staged(cx, operation, key, version);
         let (seen, staged) = try_join(self.seen(cx, operation, place, key), staged).await?;
         if seen.pointer.shows == (Shows::Ours { publication, version }) {
-            return Ok(Publish::AlreadyThere(seen.pointer.token));
+            return already(seen.pointer, seen.vanishes);
         }
         if seen.pointer.token != *expect {
             return Ok(Publish::Conflict(seen.pointer));
         }
         let staged = staged.ok_or_else(|| fault(ErrorKind::NotFound, operation, "the version has no material"))?;
-        // Others may have put it there since the secret was adopted.
-        if place.field.is_some() && seen.map.as_ref().is_some_and(|map| !map.keeps_numbers()) {
-            return Err(fault(ErrorKind::Invalid, operation, LOSSY));
-        }
         let unfit = || fault(ErrorKind::Invalid, operation, "the material does not fit into the field");
-        let body = place.merged(seen.map, &staged).ok_or_else(unfit)?.to_json();
+        let body = place.merged(&seen, &staged).ok_or_else(unfit)?;
         let claim = Claim { number: seen.number + 1, publication, version, adopted: false };
         self.note(cx, operation, place, |journal| match journal.holder(place) {
             Some(holder) if holder.key == key.id => {
-                let holder = holder.clone().with(claim.clone());
+                let holder = holder.clone().with(claim.clone(), seen.claim.as_ref());
                 journal.set(place, Some(holder));
                 Ok(())
             }
             _ => Err(fault(ErrorKind::Conflict, operation, UNCLAIMED)),
         })
         .await?;
-        let unclear = match place.kv.put(cx, operation, place.path, &body, seen.number).await? {
-            Put::Written(written) => return Ok(Publish::Moved(PointerToken::new(mark(&written)))),
-            Put::Vanishing => return Err(fault(ErrorKind::Invalid, operation, SELF_DELETING)),
-            Put::Refused => None,
-            Put::Unclear(error) => Some(error),
-        };
-        let there = match (self.seen(cx, operation, place, key).await, unclear.clone()) {
-            (Ok(there), _) => there.pointer,
-            (Err(_), Some(unclear)) => return Err(unclear),
-            (Err(error), None) => return Err(error),
-        };
-        if there.shows == (Shows::Ours { publication, version }) {
-            let moved = unclear.is_some();
-            return Ok(if moved { Publish::Moved(there.token) } else { Publish::AlreadyThere(there.token) });
-        }
-        match unclear {
-            _ if there.token != *expect => Ok(Publish::Conflict(there)),
-            Some(unclear) => Err(unclear),
-            None => {
-                Err(fault(ErrorKind::Invalid, operation, "the server refused the material, although nothing moved"))
-            }
-        }
+        let put = place.kv.put(cx, operation, place.path, &body, seen.number).await?;
+        let there = async { self.seen(cx, operation, place, key).await.map(|seen| (seen.pointer, seen.vanishes)) };
+        moved(put, there, &Shows::Ours { publication, version }, expect).await
     }
 
     pub(crate) async fn read_adopted(
@@ -240,29 +279,6 @@ impl VaultBackend {
                 material.ok_or_else(|| fault(ErrorKind::Conflict, operation, FOREIGN))
             }),
         }
-    }
-
-    /// The history of the path is someone else's: old versions of it stay readable there.
-    pub(crate) async fn withdraw_adopted(
-        &self,
-        cx: &Context,
-        place: &Place<'_>,
-        key: &Target,
-        version: VersionId,
-    ) -> Result<Withdraw> {
-        let operation = Operation::Withdraw;
-        let seen = self.seen(cx, operation, place, key).await?;
-        if matches!(seen.pointer.shows, Shows::Ours { version: current, .. } if current == version) {
-            return Err(fault(ErrorKind::Conflict, operation, SHOWN));
-        }
-        if !self.remove_staged(cx, operation, &key.id, version).await? {
-            return Ok(Withdraw::Absent);
-        }
-        let was_there = seen
-            .journal
-            .holder(place)
-            .is_some_and(|h| h.claims.iter().any(|claim| claim.version == version && claim.number <= seen.number));
-        Ok(if was_there { Withdraw::Deferred { readable_until: None } } else { Withdraw::Destroyed })
     }
 
     pub(crate) async fn survey_adopted(&self, cx: &Context, place: &Place<'_>, key: &Target) -> Result<Survey> {
@@ -295,5 +311,8 @@ impl VaultBackend {
         .await
     }
 }
+
+/// How often a value that no claim fits is looked at again, while others keep writing.
+const LOOKS: usize = 4;
 
 const UNCLAIMED: &str = "the key does not manage this path; adopt it first";

@@ -11,7 +11,7 @@ use vaultrs::auth;
 use super::source::Jwt;
 use super::{Auth, Login, Method};
 use crate::client::{Grant, Http, Request, Token};
-use crate::error::{fault, reply};
+use crate::error::{fault, not_vault, reply};
 
 impl Auth {
     /// The login behind it. `None` when a name cannot stand in a path.
@@ -48,7 +48,7 @@ impl Login for Given {
         let data = reply(answer, operation, false)?.done(operation)?.take_data(operation)?;
         Ok(Grant {
             token: self.0.duplicate(),
-            lease: Duration::from_secs(data.get("ttl").as_u64().unwrap_or(0)),
+            lease: Duration::from_secs(data.get("ttl").as_u64().ok_or_else(|| not_vault(operation, false))?),
             renewable: data.get("renewable").as_bool().unwrap_or(false),
         })
     }
@@ -118,7 +118,11 @@ async fn unwrap(http: &Http, cx: &Context, operation: Operation, token: &SecretV
                       itself, treat it as intercepted: revoke it and issue a new one";
         return Err(fault(ErrorKind::Denied, operation, detail).with_code(answer.status.into()));
     }
-    let data = reply(answer, operation, true)?.done(operation)?.take_data(operation)?;
+    let mut opened = reply(answer, operation, true)?.done(operation)?;
+    if !opened.is_envelope() {
+        return Err(not_vault(operation, true));
+    }
+    let data = opened.take_data(operation)?;
     let secret_id = data.get("secret_id").as_str().map(SecretValue::from);
     let detail = "what was wrapped is no secret-id; treat the wrapping token as forged";
     secret_id.ok_or_else(|| fault(ErrorKind::Denied, operation, detail))

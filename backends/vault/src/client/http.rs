@@ -167,7 +167,7 @@ async fn receive(call: reqwest::RequestBuilder) -> Result<Answer, reqwest::Error
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, body: Json::parse(&bytes), empty: bytes.is_empty(), retry_after })
+    Ok(Answer { status, empty: bytes.is_empty(), body: Json::parse(bytes), retry_after })
 }
 
 /// An answer with material of the greatest size fits in this without growing.

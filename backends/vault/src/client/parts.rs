@@ -6,7 +6,7 @@ use keyward_core::{ErrorKind, Operation, Result, SecretValue};
 use keyward_remote::NativeMap;
 use reqwest::Method;
 use serde_json::{Map, Value};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{DENIED, fault, not_vault};
 
@@ -97,20 +97,37 @@ impl Reply {
 
 /// A JSON object the server sent. Its texts are wiped on drop, and `Debug` shows none of them.
 #[derive(Default)]
-pub(crate) struct Json(Map<String, Value>);
+pub(crate) struct Json {
+    map: Map<String, Value>,
+    /// The whole answer as it was sent; nothing for an object inside of one.
+    text: Zeroizing<Vec<u8>>,
+}
 
 impl Json {
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok().map(Self)
+    pub(super) fn parse(text: Zeroizing<Vec<u8>>) -> Option<Self> {
+        let map = serde_json::from_slice(&text).ok()?;
+        Some(Self { map, text })
+    }
+
+    /// An object inside of an answer, together with the text of that.
+    pub(crate) fn out_of(mut self, answer: &mut Self) -> Self {
+        self.text = std::mem::take(&mut answer.text);
+        self
+    }
+
+    /// The whole of it as material, and the text of the answer it came out of.
+    pub(crate) fn into_parts(mut self) -> (NativeMap, Zeroizing<Vec<u8>>) {
+        let text = std::mem::take(&mut self.text);
+        (self.into_native(), text)
     }
 
     /// A member, `Null` when it is missing.
     pub(crate) fn get(&self, name: &str) -> &Value {
-        self.0.get(name).unwrap_or(&Value::Null)
+        self.map.get(name).unwrap_or(&Value::Null)
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.map.is_empty()
     }
 
     /// True for what Vault puts around its answers.
@@ -136,7 +153,7 @@ impl Json {
 
     /// All members.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.0.iter()
+        self.map.iter()
     }
 
     /// Takes an object out of the `data` member.
@@ -146,8 +163,8 @@ impl Json {
 
     /// Takes an object out.
     pub(crate) fn take(&mut self, name: &str) -> Option<Self> {
-        match self.0.get_mut(name).map(Value::take) {
-            Some(Value::Object(map)) => Some(Self(map)),
+        match self.map.get_mut(name).map(Value::take) {
+            Some(Value::Object(map)) => Some(Self { map, text: Zeroizing::default() }),
             other => {
                 other.into_iter().for_each(|mut value| wipe(&mut value));
                 None
@@ -157,12 +174,12 @@ impl Json {
 
     /// The whole of it as material.
     pub(crate) fn into_native(mut self) -> NativeMap {
-        NativeMap::from_map(std::mem::take(&mut self.0))
+        NativeMap::from_map(std::mem::take(&mut self.map))
     }
 
     /// The whole of it as JSON. Only for what holds no secret: nothing wipes it any more.
     pub(crate) fn into_value(mut self) -> Value {
-        Value::Object(std::mem::take(&mut self.0))
+        Value::Object(std::mem::take(&mut self.map))
     }
 
     /// Names of a listing, as `LIST` answers them.
@@ -176,7 +193,7 @@ impl Json {
 
 impl Drop for Json {
     fn drop(&mut self) {
-        self.0.values_mut().for_each(wipe);
+        self.map.values_mut().for_each(wipe);
     }
 }
 

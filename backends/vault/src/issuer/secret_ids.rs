@@ -69,7 +69,8 @@ impl SecretIds {
         let operation = Operation::Create;
         let read = |path| async move { self.client.call(cx, operation, &Request::get(path)).await?.done(operation) };
         let role_data = read(self.path(role, "")).await?.take_data(operation)?;
-        if role_data.get("secret_id_num_uses").as_u64() != Some(0) {
+        let uses = role_data.get("secret_id_num_uses").as_u64().ok_or_else(|| not_vault(operation, false))?;
+        if uses != 0 {
             let detail =
                 "the role limits how often a secret-id may be used (secret_id_num_uses), so none can be tried out";
             return Err(fault(ErrorKind::Invalid, operation, detail));
@@ -99,7 +100,11 @@ impl SecretIds {
         };
         match found.map_err(read_only)? {
             Reply::Missing(said) if is_unknown(&said) => Ok(None),
-            found => found.done(operation)?.take_data(operation).map(Some),
+            found => {
+                let data = found.done(operation)?.take_data(operation)?;
+                let same = data.get("secret_id_accessor").as_str() == Some(accessor.as_str());
+                if same { Ok(Some(data)) } else { Err(not_vault(operation, false)) }
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use super::label::{known, label, labelled};
 use super::secret_ids::{json, read_only};
 use super::{AT_ONCE, create_error, end_of, lost_key};
 use crate::client::{Client, Json, Reply, Request};
-use crate::error::fault;
+use crate::error::{fault, not_vault};
 
 #[derive(Clone, Debug)]
 pub(super) struct Tokens {
@@ -99,7 +99,11 @@ impl Tokens {
             Reply::Refused(said) if is_unknown(&said) => Ok(None),
             // Some servers answer an unknown accessor with the status of a lack of permission.
             Reply::Denied(said) if is_unknown(&said) && self.may_look_up(cx, operation).await? => Ok(None),
-            found => found.done(operation)?.take_data(operation).map(Some),
+            found => {
+                let data = found.done(operation)?.take_data(operation)?;
+                let same = data.get("accessor").as_str() == Some(accessor.as_str());
+                if same { Ok(Some(data)) } else { Err(not_vault(operation, false)) }
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::app_role::named;
 use super::app_role_probe::unclear;
 use super::token::TokenIssuer;
 use crate::client::{Reply, Request};
+use crate::error::not_vault;
 
 /// Tries a token out: it looks itself up.
 ///
@@ -44,8 +45,9 @@ impl Validator for TokenValidator {
             Ok(answer) => {
                 let found = answer.done(operation).and_then(|mut answer| answer.take_data(operation));
                 let found = found.map_err(named(issue.record))?;
-                let accessor = found.get("accessor").as_str();
-                if issue.version.issuer_ref.as_ref().is_some_and(|known| accessor != Some(known.as_str())) {
+                let accessor = found.get("accessor").as_str().ok_or_else(|| not_vault(operation, false));
+                let accessor = accessor.map_err(named(issue.record))?;
+                if issue.version.issuer_ref.as_ref().is_some_and(|known| accessor != known.as_str()) {
                     return Ok(unclear("it works, but is not the token of this version"));
                 }
                 let policies = found.get("policies").as_array().into_iter().flatten().filter_map(Value::as_str);

@@ -140,7 +140,7 @@ async fn the_adopter_brings_in_what_is_there_and_writes_no_value() {
     let facet = adopter.adopter().expect("an adopter");
 
     let found = facet.discover(&cx(), &DiscoverQuery::all().prefix(&prefix), None).await.expect("a page");
-    assert_eq!(found.items, [key.location.clone()]);
+    assert_eq!(found.items, std::slice::from_ref(&key.location));
     let found = facet.inspect(&cx(), &key.location).await.expect("a look");
     assert_eq!((found.shape, found.managed_by, found.obstacles), (Some(Shape::One), None, vec![]));
     let record = common::record_at("billing", key.location.clone());

@@ -41,6 +41,9 @@ pub(crate) fn reply(answer: Answer, operation: Operation, write: bool) -> Result
         (204, None) if empty => Ok(Reply::Done(Json::default())),
         (404, Some(said)) if said.is_silent() || said.is_envelope() => Ok(Reply::Missing(said)),
         (404, Some(said)) if said.is_refusal() => Err(no_such_path(operation)),
+        (400, Some(said)) if said.mentions(UPGRADING) => {
+            Err(fault(ErrorKind::Unavailable, operation, "the mount is being upgraded; repeat").with_code(400))
+        }
         (400, Some(said)) if said.is_refusal() => Ok(Reply::Refused(said)),
         (403, Some(said)) if said.is_refusal() => Ok(Reply::Denied(said)),
         (_, Some(said)) if said.is_refusal() => {
@@ -51,6 +54,8 @@ pub(crate) fn reply(answer: Answer, operation: Operation, write: bool) -> Result
     }
 }
 
+/// What Vault says of a mount that was made, or given versions, a moment ago.
+const UPGRADING: &str = "Upgrading from non-versioned to versioned";
 /// What Vault says when it did nothing because it is sealed, or a standby without an active node.
 const AWAY: [&str; 3] = ["Vault is sealed", "standby", "not active"];
 

@@ -175,6 +175,22 @@ async fn a_server_that_is_away_did_nothing() {
     }
 }
 
+/// A mount that was made a moment ago refuses everything for a while, with the status of a malformed request.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_mount_that_is_being_upgraded_is_waited_for() {
+    let (proxy, store) = patient().await;
+    let upgrading = r#"{"errors":["Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period and will resume service shortly."]}"#;
+    let (target, version) = (target("upgraded"), VersionId::generate());
+    proxy.plan(Fault::Answer(Answer::new(400, upgrading)).always().times(2));
+    assert!(store.load_one(&cx(), &target.id).await.expect("the third attempt succeeds").is_none());
+    proxy.plan(Fault::Answer(Answer::new(400, upgrading)).always().times(2));
+    let answer = store.stage(&cx(), &target, version, &one("value")).await;
+    assert_eq!(answer.expect("the third attempt succeeds"), Stage::Stored);
+    proxy.plan(Fault::Answer(Answer::new(400, upgrading)).always());
+    assert_eq!(kind(store.stage(&cx(), &target, version, &one("value")).await), ErrorKind::Unavailable);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs tests/servers/up.sh"]
 async fn no_call_outlives_its_deadline() {

@@ -100,6 +100,10 @@ impl Operator {
         let mount = unique("kv");
         let body = json!({ "type": "kv", "options": { "version": version.to_string() } });
         self.must("POST", &format!("sys/mounts/{mount}"), body).await;
+        // For a moment a new mount refuses everything.
+        while version == 2 && self.ask("GET", &format!("{mount}/config"), Value::Null).await.0 == 400 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         mount
     }
 

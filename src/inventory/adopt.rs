@@ -2,7 +2,7 @@
 
 use keyward_core::{
     Adopter, Context, Edit, Error, ErrorKind, Existing, IssuerRef, KeyDraft, KeyId, KeyRecord, Location, Operation,
-    RunKind, RunOutcome, RunPhase, SecretBackend, SecretBackendExt, Shape, Transition,
+    RunKind, RunOutcome, RunPhase, SecretBackend, SecretBackendExt, Shape, Target, Transition,
 };
 
 use super::{Inventory, InventoryError, Result};
@@ -34,7 +34,8 @@ impl<B: SecretBackend> Inventory<B> {
     /// The draft says where it lies (`KeyDraft::location`) and what shape it has. `reference` is
     /// how the issuer names the key, where that is known: later it is revoked by it. That the key
     /// works is the word of whoever adopts it. A crash on the way is finished by adopting again;
-    /// a mistake is undone by [`Inventory::release`].
+    /// a mistake is undone by [`Inventory::release`]. A key that is registered and has no version yet
+    /// follows the draft in everything.
     ///
     /// ```
     /// use keyward::core::{AccessLevel, KeyDraft, KeyRecord, Location, Ownership, Scope, SecretBackend};
@@ -65,14 +66,20 @@ impl<B: SecretBackend> Inventory<B> {
             Err(InventoryError::AlreadyRegistered { .. }) => self.place(&cx, adopter, draft).await?,
             registered => registered?,
         };
+        let target = record.target();
         let rotator = self.hand_over(&record, HandOver::asking()).map_err(adopt_failed)?;
         let mut run = rotator.start_or_resume_kind(&id, reason, RunKind::Adopt).await.map_err(adopt_failed)?;
         loop {
             match run.run_to_completion().await {
-                Ok(report) if report.outcome == RunOutcome::Completed => return self.get(&id).await,
+                Ok(report) if report.outcome == RunOutcome::Completed => {
+                    let record = self.get(&id).await?;
+                    // Another adopter may have said another place meanwhile, and won.
+                    let ours = record.target() == target && record.primary().is_some();
+                    return if ours { Ok(record) } else { Err(InventoryError::AlreadyRegistered { key: id }) };
+                }
                 Ok(_) => return Err(adopt_failed(RotationError::Contended { key: id })),
                 Err(RotationError::NeedsOperator(NeedsOperator::SupplyKey { .. })) => {
-                    self.claim(&cx, adopter, &rotator, &id, reference.clone()).await?;
+                    self.claim(&cx, adopter, &rotator, &target, reference.clone()).await?;
                 }
                 Err(error) => return Err(adopt_failed(error)),
             }
@@ -137,24 +144,34 @@ impl<B: SecretBackend> Inventory<B> {
         }
     }
 
-    /// A record that is there already, at the place and in the shape of the draft. While it has no
-    /// version it follows the draft: what was said wrong the first time can be said anew.
+    /// A record that is there already. While it has no version it follows the draft: what was said
+    /// wrong the first time can be said anew.
     async fn place(&self, cx: &Context, adopter: &dyn Adopter, draft: KeyDraft) -> Result<KeyRecord> {
+        self.can_take(&draft).await?;
         let record = self.get(&draft.id).await?;
-        let same = *record.location() == draft.location && *record.shape() == draft.shape;
-        let adopting = record.run().is_some_and(|run| run.kind == RunKind::Adopt);
-        if same && (adopting || !record.versions().iter().any(|v| v.state.may_work())) {
+        if record.run().is_some() || !record.versions().is_empty() || says(&record, &draft) {
             return Ok(record);
         }
-        if same || record.run().is_some() || !record.versions().is_empty() {
-            return Err(InventoryError::AlreadyRegistered { key: draft.id });
-        }
-        if *record.location() != Location::Derived {
+        if *record.location() != Location::Derived && *record.location() != draft.location {
             // A release that was stopped half-way left its claim there.
             adopter.release(cx, &record.target()).await?;
         }
-        let place = Edit::Place { location: draft.location, shape: draft.shape };
-        self.apply(cx, &draft.id, &Transition::Edit(place)).await
+        self.apply(cx, &draft.id.clone(), &Transition::Edit(Edit::Redraft(Box::new(draft)))).await
+    }
+
+    /// Refuses a draft of a key that has a version, or that is under way elsewhere.
+    pub(super) async fn can_take(&self, draft: &KeyDraft) -> Result<()> {
+        let record = match self.get(&draft.id).await {
+            Err(InventoryError::NotRegistered { .. }) => return Ok(()),
+            record => record?,
+        };
+        let same = *record.location() == draft.location && *record.shape() == draft.shape;
+        let free = match record.run() {
+            Some(run) => same && run.kind == RunKind::Adopt,
+            None if same => !record.versions().iter().any(|v| v.state.may_work()),
+            None => record.versions().is_empty(),
+        };
+        if free { Ok(()) } else { Err(InventoryError::AlreadyRegistered { key: draft.id.clone() }) }
     }
 
     /// Claims the secret for the version the run has planned, and hands its value to the run.
@@ -163,24 +180,36 @@ impl<B: SecretBackend> Inventory<B> {
         cx: &Context,
         adopter: &dyn Adopter,
         rotator: &Rotator<&B>,
-        key: &KeyId,
+        target: &Target,
         reference: Option<IssuerRef>,
     ) -> Result<()> {
+        let key = &target.id;
         let record = self.backend.load_existing(cx, key).await?.value;
+        if record.target() != *target {
+            return Err(InventoryError::AlreadyRegistered { key: key.clone() });
+        }
         let Some(RunPhase::Plan { version, asked: Some(_) }) = record.run().map(|run| &run.phase) else {
             return Ok(()); // another process was faster
         };
-        let material = match adopter.claim(cx, &record.target(), *version).await {
+        let version = *version;
+        let material = match adopter.claim(cx, target, version).await {
             Err(error) if error.kind() == ErrorKind::Invalid => {
                 return Err(InventoryError::Shape { key: key.clone() });
             }
             claimed => claimed?,
         };
-        match rotator.supply(key, material, reference, cx.reason.as_str()).await {
+        match rotator.supply_version(cx, target, version, material, reference).await {
             Ok(_) | Err(RotationError::NotWaiting { .. }) => Ok(()),
             Err(error) => Err(adopt_failed(error)),
         }
     }
+}
+
+/// True when a record says what a draft says.
+fn says(record: &KeyRecord, draft: &KeyDraft) -> bool {
+    record.target() == Target::new(draft.id.clone(), draft.location.clone(), draft.shape.clone())
+        && (record.ownership(), record.scope(), record.issuer()) == (&draft.ownership, &draft.scope, &draft.issuer)
+        && (record.policy(), record.labels(), record.links()) == (&draft.policy, &draft.labels, &draft.links[..])
 }
 
 fn adopt_failed(error: RotationError) -> InventoryError {

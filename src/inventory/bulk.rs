@@ -1,6 +1,8 @@
 //! Adopting many secrets at once, with a report and without surprises.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use keyward_core::{DiscoverQuery, Existing, IssuerRef, KeyDraft, KeyId, Location, Operation, Pages, SecretBackend};
 
@@ -64,7 +66,7 @@ impl fmt::Display for AdoptionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Adoption { location, key, outcome } in &self.rows {
             let key = key.as_ref().map_or("-", KeyId::as_str);
-            write!(f, "{}  ->  {key}: ", place(location))?;
+            write!(f, "{location}  ->  {key}: ")?;
             match outcome {
                 AdoptionOutcome::Adopted => writeln!(f, "adopted")?,
                 AdoptionOutcome::Ready => writeln!(f, "can be adopted")?,
@@ -100,10 +102,13 @@ impl<B: SecretBackend> Inventory<B> {
         query: &DiscoverQuery,
         draft: impl FnMut(&Existing) -> Option<KeyDraft>,
     ) -> Result<AdoptionReport> {
+        let planned = Mutex::new(BTreeSet::new());
         self.each(query, "plan an adoption", draft, async |draft| {
             let cx = self.context("plan an adoption")?;
             self.can_adopt(&cx, &draft).await?;
-            Ok(AdoptionOutcome::Ready)
+            self.can_take(&draft).await?;
+            let first = planned.lock().unwrap_or_else(PoisonError::into_inner).insert(draft.id.clone());
+            if first { Ok(AdoptionOutcome::Ready) } else { Err(InventoryError::AlreadyRegistered { key: draft.id }) }
         })
         .await
     }
@@ -198,14 +203,5 @@ impl<B: SecretBackend> Inventory<B> {
                 return Ok(all);
             }
         }
-    }
-}
-
-fn place(location: &Location) -> String {
-    match location {
-        Location::AwsSecret { name } => name.to_string(),
-        Location::VaultPath { mount, path, field: None } => format!("{mount}/{path}"),
-        Location::VaultPath { mount, path, field: Some(field) } => format!("{mount}/{path}#{}", field.as_str()),
-        other => format!("{other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use keyward_core::{
     Context, Death, Evidence, IssuerRef, KeyId, KeyRecord, Material, Passed, PublicationId, RunPhase, SecretBackend,
-    SecretBackendExt, Stage, Stamped, Transition, TransitionError, VersionId,
+    SecretBackendExt, Stage, Stamped, Target, Transition, TransitionError, VersionId,
 };
 
 use super::builder::Rotator;
@@ -33,13 +33,37 @@ impl<B: SecretBackend> Rotator<B> {
         reason: &str,
     ) -> Result<VersionId, RotationError> {
         let cx = self.context(&reason.parse()?);
+        self.supply_where(&cx, key, |_, _| true, material, reference).await
+    }
+
+    /// As [`Rotator::supply`], for exactly this version at exactly this place.
+    pub(crate) async fn supply_version(
+        &self,
+        cx: &Context,
+        target: &Target,
+        wanted: VersionId,
+        material: Material,
+        reference: Option<IssuerRef>,
+    ) -> Answer<VersionId> {
+        let same = |record: &KeyRecord, version| version == wanted && record.target() == *target;
+        self.supply_where(cx, &target.id, same, material, reference).await
+    }
+
+    async fn supply_where(
+        &self,
+        cx: &Context,
+        key: &KeyId,
+        wanted: impl Fn(&KeyRecord, VersionId) -> bool,
+        material: Material,
+        reference: Option<IssuerRef>,
+    ) -> Answer<VersionId> {
         for _ in 0..8 {
-            let read = self.backend.load_existing(&cx, key).await?;
+            let read = self.backend.load_existing(cx, key).await?;
             let version = match read.value.run().map(|run| &run.phase) {
-                Some(RunPhase::Plan { version, asked: Some(_) }) => *version,
+                Some(RunPhase::Plan { version, asked: Some(_) }) if wanted(&read.value, *version) => *version,
                 _ => return Err(RotationError::NotWaiting { key: key.clone() }),
             };
-            if self.backend.stage(&cx, &read.value.target(), version, &material).await? == Stage::Conflict {
+            if self.backend.stage(cx, &read.value.target(), version, &material).await? == Stage::Conflict {
                 return Err(NeedsOperator::StageConflict { key: key.clone(), version }.into());
             }
             let store = Transition::Store {
@@ -49,7 +73,7 @@ impl<B: SecretBackend> Rotator<B> {
                 fingerprint: self.fingerprint(&material),
                 expires_at: None,
             };
-            if let Commit::Done(_) = self.commit(&cx, &read, &store).await? {
+            if let Commit::Done(_) = self.commit(cx, &read, &store).await? {
                 return Ok(version);
             }
         }

@@ -1,7 +1,7 @@
 //! Existing secrets come under management where they lie, value and readers undisturbed.
 
 use keyward::core::{
-    DiscoverQuery, Existing, KeyDraft, Location, RunOutcome, SecretBackend, SecretBackendExt, Select, Shows,
+    DiscoverQuery, Existing, KeyDraft, Location, Ownership, RunOutcome, SecretBackend, SecretBackendExt, Select, Shows,
 };
 use keyward::inventory::{AdoptionOutcome, Inventory, InventoryError};
 use keyward_conformance::strict::{Fault, FaultPlan, Host};
@@ -212,8 +212,18 @@ pub(crate) async fn a_wrong_first_adoption_is_put_right(store: Store) {
     let moved = inventory.adopt(at(&right, field), None, "not while it has a version").await;
     assert!(matches!(moved, Err(InventoryError::AlreadyRegistered { .. })), "{moved:?}");
     inventory.release(&key(CHARGES), "the wrong one").await.expect("release");
-    let record = inventory.adopt(at(&right, field), None, "the right one").await.expect("adopt");
+    let mut said = at(&right, field);
+    said.ownership = Ownership::new("growth", "alan@example.com", "ada@example.com", "#growth").expect("owners");
+    let plan = inventory.plan_adoption(&DiscoverQuery::all().prefix(&right), |_| Some(said.clone())).await;
+    assert!(plan.as_ref().is_ok_and(|plan| matches!(plan.rows[0].outcome, AdoptionOutcome::Ready)), "{plan:?}");
+    let record = inventory.adopt(said.clone(), None, "the right one").await.expect("adopt");
     assert_eq!((record.location(), record.primary().is_some()), (&raw.location(&right, field), true));
+    assert_eq!(record.ownership(), &said.ownership, "the draft is followed in everything");
+    assert!(record.notes().iter().any(|note| note.text.as_str().contains(&wrong)), "and where it lay is noted");
+    // What a plan says is what adopting does: the key has its place now.
+    let elsewhere = inventory.plan_adoption(&DiscoverQuery::all().prefix(&wrong), |_| Some(at(&wrong, field))).await;
+    let outcome = &elsewhere.as_ref().expect("a plan").rows[0].outcome;
+    assert!(matches!(outcome, AdoptionOutcome::Failed(InventoryError::AlreadyRegistered { .. })), "{elsewhere:?}");
     let left = inventory.inspect(&raw.location(&wrong, field)).await.expect("inspect");
     assert_eq!(left.managed_by, None, "nothing is left at the wrong one");
 }

@@ -104,6 +104,18 @@ pub enum Location {
     },
 }
 
+impl fmt::Display for Location {
+    /// The name or path as its store writes it; a field after `#`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Derived => f.write_str("the place derived from its name"),
+            Self::AwsSecret { name } => write!(f, "{name}"),
+            Self::VaultPath { mount, path, field: None } => write!(f, "{mount}/{path}"),
+            Self::VaultPath { mount, path, field: Some(field) } => write!(f, "{mount}/{path}#{}", field.as_str()),
+        }
+    }
+}
+
 impl Location {
     /// An existing AWS secret, by name or ARN.
     ///

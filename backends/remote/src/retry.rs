@@ -58,7 +58,7 @@ impl Retry {
             .with_jitter()
             .with_min_delay(self.first)
             .with_max_delay(self.longest)
-            .with_max_times(self.attempts - 1);
+            .with_max_times(self.attempts.saturating_sub(1));
         call.retry(delays)
             .sleep(FuturesTimerSleeper)
             .when(|error: &Error| may_help(error))

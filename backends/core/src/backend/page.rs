@@ -40,6 +40,9 @@ pub struct Pages {
 }
 
 impl Pages {
+    /// More pages than that no store has: 100 million keys at 100 a page.
+    pub const MOST: usize = 1_000_000;
+
     /// The pages one operation answers.
     #[must_use]
     pub fn of(operation: Operation) -> Self {
@@ -49,12 +52,13 @@ impl Pages {
     /// Where the listing goes on; absent at its end.
     ///
     /// # Errors
-    /// `Unavailable` when the store goes round in a circle: it names a page it has named before.
+    /// `Unavailable` when the store goes round in a circle: it names a page it has named before, or
+    /// more than [`Pages::MOST`].
     pub fn after(&mut self, next: Option<PageToken>) -> Result<Option<PageToken>> {
         match next {
-            Some(token) if !self.seen.insert(token.clone()) => {
+            Some(token) if self.seen.len() == Self::MOST || !self.seen.insert(token.clone()) => {
                 let error = Error::new(ErrorKind::Unavailable, self.operation, "keyward");
-                Err(error.with_detail("the listing names the same page twice and would never end"))
+                Err(error.with_detail("the listing goes round in a circle and would never end"))
             }
             next => Ok(next),
         }

@@ -4,7 +4,7 @@ use super::{Answer, Change, TransitionError};
 use crate::annotation::{Labels, Link, MAX_LABELS, MAX_LINKS, MAX_NOTES, Note, NoteText};
 use crate::record::{Body, bounded};
 use crate::text::fit;
-use crate::{Location, Ownership, Reason, RotationPolicy, Scope, Shape};
+use crate::{KeyDraft, Ownership, Reason, RotationPolicy, Scope};
 
 /// What people change about a key. None of it touches a version.
 #[derive(Clone, Debug)]
@@ -28,14 +28,9 @@ pub enum Edit {
     Links(Vec<Link>),
     /// One more note; the oldest gives way.
     Note(NoteText),
-    /// Where it lies and what shape it has: only while the key has no version and no run, as before
+    /// Everything a draft says, said anew: only while the key has no version and no run, as before
     /// its first value and after an adoption that was taken back.
-    Place {
-        /// Where native readers find it.
-        location: Location,
-        /// One value, or named fields in order.
-        shape: Shape,
-    },
+    Redraft(Box<KeyDraft>),
 }
 
 impl Edit {
@@ -47,7 +42,7 @@ impl Edit {
             Self::Labels(_) => "edit-labels",
             Self::Links(_) => "edit-links",
             Self::Note(_) => "annotate",
-            Self::Place { .. } => "edit-place",
+            Self::Redraft(_) => "redraft",
         }
     }
 }
@@ -70,12 +65,12 @@ impl Body {
                 self.links = links.clone();
             }
             Edit::Note(text) => self.note(text.clone(), change),
-            Edit::Place { location, shape } => return self.edit_place(location, shape),
+            Edit::Redraft(draft) => return self.redraft(draft, change),
         }
         Ok(())
     }
 
-    fn edit_place(&mut self, location: &Location, shape: &Shape) -> Answer {
+    fn redraft(&mut self, draft: &KeyDraft, change: &Change) -> Answer {
         if let Some(run) = &self.run {
             return Err(TransitionError::RunActive { run: run.id });
         }
@@ -83,10 +78,19 @@ impl Body {
         if used || self.retiring {
             return Err(TransitionError::HasVersions);
         }
-        if !shape.holds() {
-            return Err(crate::RecordError::Shape.into());
+        draft.check()?;
+        if draft.id != self.id {
+            return Err(crate::RecordError::OtherKey.into());
         }
-        (self.location, self.shape) = (location.clone(), shape.clone());
+        if draft.location != self.location {
+            let text = fit(&format!("redrafted: lay at {} before", self.location), NoteText::MAX_LEN);
+            if let Ok(text) = text.parse() {
+                self.note(text, change);
+            }
+        }
+        let KeyDraft { id: _, ownership, scope, issuer, policy, labels, links, location, shape } = draft.clone();
+        (self.ownership, self.scope, self.issuer, self.policy) = (ownership, scope, issuer, policy);
+        (self.labels, self.links, self.location, self.shape) = (labels, links, location, shape);
         Ok(())
     }
 

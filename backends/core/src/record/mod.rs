@@ -280,6 +280,9 @@ pub enum RecordError {
         /// Newest format this library reads.
         known: u32,
     },
+    /// A draft of another key was given.
+    #[error("the draft names another key; use the name of the record")]
+    OtherKey,
     /// The policy does not hold.
     #[error(transparent)]
     Policy(#[from] crate::PolicyError),

@@ -1,8 +1,8 @@
 //! How large a record can be, without writing it: most are far from any limit.
 
 use super::{Body, KeyRecord, Run, RunPhase, RunSummary, Version};
-use crate::annotation::Note;
 use crate::Evidence;
+use crate::annotation::Note;
 
 /// The longest a time is when written, with its name and commas.
 const TIME: usize = 64;

@@ -25,7 +25,7 @@ pub(crate) fn moves(record: &KeyRecord, fresh: u64) -> Vec<Transition> {
         Transition::Release { reason: "a mistake".parse().expect("a reason") },
         Transition::Edit(Edit::Note("a remark".parse().expect("a note"))),
         Transition::Edit(Edit::Scope { scope: record.scope().clone(), approval: None }),
-        Transition::Edit(Edit::Place { location: record.location().clone(), shape: record.shape().clone() }),
+        Transition::Edit(Edit::Redraft(Box::new(draft(record.id().as_str())))),
         promote(id(5, fresh)),
     ];
     for kind in [RunKind::Provision, RunKind::Scheduled, RunKind::Leak] {

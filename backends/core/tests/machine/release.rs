@@ -94,7 +94,8 @@ fn what_was_used_since_is_not_released() {
 /// What was said wrong of a key that has nothing yet is said anew; what it has had stays where it is.
 #[test]
 fn place_and_shape_follow_while_there_is_no_version() {
-    let elsewhere = |name| Edit::Place { location: Location::aws_secret(name).expect("a name"), shape: Shape::One };
+    let at = |location| draft("production/analytics/warehouse-read").location(location);
+    let elsewhere = |name| Edit::Redraft(Box::new(at(Location::aws_secret(name).expect("a name"))));
     let mut lab = adopted();
     lab.go(&Transition::Edit(elsewhere("legacy/second")));
     lab.confirmed(RunKind::Adopt);
@@ -102,8 +103,12 @@ fn place_and_shape_follow_while_there_is_no_version() {
     assert_eq!(lab.refused(&third), TransitionError::HasVersions);
     lab.go(&release()).go(&third);
     assert_eq!(lab.record.location(), &Location::aws_secret("legacy/third").expect("a name"));
-    let no_field = Edit::Place { location: Location::Derived, shape: Shape::Fields(Vec::new()) };
+    let no_field = Edit::Redraft(Box::new(at(Location::Derived).shape(Shape::Fields(Vec::new()))));
     assert_eq!(lab.refused(&Transition::Edit(no_field)), TransitionError::Edit(RecordError::Shape));
+    let mut other = at(Location::Derived);
+    other.id = "production/analytics/another".parse().expect("an id");
+    let other = Transition::Edit(Edit::Redraft(Box::new(other)));
+    assert_eq!(lab.refused(&other), TransitionError::Edit(RecordError::OtherKey));
     lab.begin(RunKind::Adopt);
     assert!(matches!(lab.refused(&Transition::Edit(elsewhere("legacy/fourth"))), TransitionError::RunActive { .. }));
 }

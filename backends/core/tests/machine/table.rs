@@ -222,8 +222,8 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
             let working = record.versions().iter().any(|v| v.state.may_work());
             if working { Err("StillWorking") } else { Ok(Some("tombstone")) }
         }
-        (Transition::Edit(Edit::Scope { .. } | Edit::Place { .. }), Some(_)) => Err("RunActive"),
-        (Transition::Edit(Edit::Place { .. }), _) if record.is_retiring() || !record.versions().is_empty() => {
+        (Transition::Edit(Edit::Scope { .. } | Edit::Redraft(_)), Some(_)) => Err("RunActive"),
+        (Transition::Edit(Edit::Redraft(_)), _) if record.is_retiring() || !record.versions().is_empty() => {
             Err("HasVersions")
         }
         (Transition::Edit(_), same) => Ok(same),

@@ -25,6 +25,9 @@ pub(crate) enum Found {
     Here(Json, Written),
 }
 
+/// No path has as many versions; a number beyond is nonsense, and the next one must still be one.
+const MOST: u64 = 1 << 53;
+
 /// A version of a path.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Written {
@@ -200,7 +203,7 @@ impl Kv {
 impl Written {
     fn of(json: &Json) -> Option<Self> {
         let created = json.get("created_time").as_str().filter(|text| text.len() <= MAX_TIME)?;
-        let number = json.get("version").as_u64()?;
+        let number = json.get("version").as_u64().filter(|number| *number < MOST)?;
         let destroyed = json.get("destroyed").as_bool()?;
         let deletion = json.get("deletion_time").as_str().is_some_and(|text| !text.is_empty());
         Some(Self { number, created: created.to_owned(), deletion, destroyed })
@@ -209,7 +212,7 @@ impl Written {
     fn listed(number: &str, value: &Value) -> Option<Self> {
         let text = |name: &str| value.get(name).and_then(Value::as_str);
         Some(Self {
-            number: number.parse().ok()?,
+            number: number.parse().ok().filter(|number| *number < MOST)?,
             created: text("created_time").filter(|text| text.len() <= MAX_TIME)?.to_owned(),
             deletion: text("deletion_time").is_some_and(|text| !text.is_empty()),
             destroyed: value.get("destroyed").and_then(Value::as_bool)?,

@@ -321,6 +321,28 @@ async fn a_claim_that_comes_after_a_rotation_is_refused() {
     assert!(matches!(shows(&store, &target).await, Shows::Ours { version, .. } if version == first));
 }
 
+/// A version keeps the value it was claimed with, and the place belongs to the latest claim.
+#[tokio::test]
+#[ignore = "needs tests/servers/up.sh"]
+async fn a_claim_that_comes_late_takes_neither_a_newer_value_nor_a_newer_claim() {
+    let (operator, mount, store) = alone().await;
+    write(&operator, &mount, "legacy/app", json!({ "value": "old" })).await;
+    let target = adopted("late-again", at(&mount, "legacy/app", None));
+    let [first, second, third] = [(); 3].map(|()| VersionId::generate());
+    store.claim(&cx(), &target, second).await.expect("a claim");
+    store.claim(&cx(), &target, second).await.expect("repeating it is safe");
+    write(&operator, &mount, "legacy/app", json!({ "value": "a person's" })).await;
+    for late in [first, second] {
+        assert_eq!(kind(store.claim(&cx(), &target, late).await), ErrorKind::Conflict);
+    }
+    assert!(matches!(shows(&store, &target).await, Shows::Foreign));
+    let read = store.read_one(&cx(), &target, Select::Version(second)).await;
+    assert!(matches!(read, Ok(Read::Found { material, .. }) if material.ct_eq(&one("old"))), "its value is kept");
+    store.claim(&cx(), &target, third).await.expect("a later version takes the place as it is now");
+    assert_eq!(kind(store.claim(&cx(), &target, second).await), ErrorKind::Conflict);
+    assert!(matches!(shows(&store, &target).await, Shows::Ours { version, .. } if version == third));
+}
+
 /// The same, with the rotation in the middle of the claim, at each of its requests.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs tests/servers/up.sh"]

@@ -96,6 +96,7 @@ impl VaultBackend {
             Some(detail) if is_obstacle(error.kind()) => fault(ErrorKind::Conflict, operation, detail),
             _ => error,
         })?;
+        let mut begun = false;
         for _ in 0..ATTEMPTS {
             let seen = self.seen(cx, operation, place, key).await?;
             if seen.journal.other_holder(place, Some(&key.id)).is_some() {
@@ -119,6 +120,14 @@ impl VaultBackend {
             if seen.claim.as_ref().is_some_and(ours) {
                 return Ok(material);
             }
+            // Versions are ordered by their time. One that was claimed has its value, and a later one has the place.
+            let mut claims = seen.holder(place, key).map(|holder| holder.claims.as_slice()).unwrap_or_default().iter();
+            if claims.any(|claim| claim.version > version || (claim.version == version && !begun)) {
+                let detail =
+                    "the secret was changed, or claimed anew, since this claim; release the key and adopt again";
+                return Err(fault(ErrorKind::Conflict, operation, detail));
+            }
+            begun = true;
             // The journal first, in the place of exactly what was seen: whoever was overtaken touches nothing else.
             let claim = Claim { number: seen.number, publication, version, adopted: true };
             let former = seen.holder(place, key);

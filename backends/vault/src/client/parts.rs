@@ -130,9 +130,10 @@ impl Json {
         self.map.is_empty()
     }
 
-    /// True for what Vault puts around its answers.
+    /// True for what Vault puts around its answers: all of it, for others number their requests too.
     pub(crate) fn is_envelope(&self) -> bool {
-        self.get("request_id").is_string()
+        let texts = ["request_id", "lease_id"].iter().all(|name| self.get(name).is_string());
+        texts && self.get("renewable").is_boolean() && self.get("lease_duration").is_number()
     }
 
     /// True for what Vault says when it refuses, or has nothing.

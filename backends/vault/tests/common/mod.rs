@@ -230,6 +230,8 @@ pub(crate) struct Foreign {
 impl Foreign {
     const HTML: &str = "<html>not here</html>";
     const JSON: &str = r#"{"message":"no Route matched"}"#;
+    /// Gateways number their requests, as Vault does.
+    const NUMBERED: &str = r#"{"message":"no Route matched","request_id":"cbb9a5e2"}"#;
 
     /// One of each kind.
     pub(crate) fn all() -> Vec<Self> {
@@ -243,7 +245,8 @@ impl Foreign {
             Self { status: 200, body: r#"{"status":"ok","data":{}}"# },
             Self { status: 204, body: "" },
         ];
-        json.into_iter().chain(html).chain(other).collect()
+        let numbered = [200, 404].map(of(Self::NUMBERED));
+        json.into_iter().chain(html).chain(numbered).chain(other).collect()
     }
 
     pub(crate) fn answer(&self) -> Answer {

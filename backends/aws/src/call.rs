@@ -72,7 +72,7 @@ impl<'a> Call<'a> {
 
     /// The fault of one item of a batch, by the code the service gave.
     pub(crate) fn fault_of(&self, code: &str) -> Fault {
-        self.named(Fault::of_code(code, self.system, self.operation))
+        self.seen(self.named(Fault::of_code(code, self.system, self.operation)))
     }
 
     /// An error of this operation.

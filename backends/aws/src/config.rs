@@ -146,7 +146,7 @@ impl AwsBuilder {
             config = config.endpoint_url(endpoint);
         }
         let store = Store {
-            wire: Wire::new(Client::from_conf(config.build()), self.limits.retry),
+            wire: Wire::new(Client::from_conf(config.build()), self.limits.retry, prefix.inventory()),
             prefix,
             region: region.into(),
             concurrency: self.concurrency,

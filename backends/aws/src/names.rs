@@ -1,5 +1,6 @@
 //! How secrets, versions and labels are called.
 
+use std::fmt;
 use std::sync::Arc;
 
 use keyward_core::{KeyId, PublicationId, Shows, VersionId};
@@ -76,10 +77,48 @@ impl Prefix {
         name.strip_prefix(self.records().as_str())?.strip_suffix(RECORD)?.parse().ok()
     }
 
-    /// True for names this inventory uses itself.
+    /// True for names this inventory uses itself, and for those another one would.
     pub(crate) fn owns(&self, name: &str) -> bool {
         let rest = name.strip_prefix(self.as_str());
-        rest.is_some_and(|rest| rest.starts_with("/records/") || rest.starts_with("/keys/"))
+        let own = rest.is_some_and(|rest| rest.starts_with("/records/") || rest.starts_with("/keys/"));
+        own || is_a_stores(name)
+    }
+
+    /// What tells this inventory from others where the prefix would be too long.
+    pub(crate) fn inventory(&self) -> String {
+        // FNV-1a, 64 bits.
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        format!("{:016x}", self.0.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
+    }
+}
+
+/// True for `<anything>/records/<key>.record` and `<anything>/keys/<key>.key`, whatever the prefix.
+fn is_a_stores(name: &str) -> bool {
+    let is_key = |text: &str| text.parse::<KeyId>().is_ok();
+    [("/records/", RECORD), ("/keys/", MATERIAL)].into_iter().any(|(folder, end)| {
+        let rest = name.strip_suffix(end);
+        rest.is_some_and(|rest| rest.match_indices(folder).any(|(at, _)| is_key(&rest[at + folder.len()..])))
+    })
+}
+
+/// Whose an adopted secret is: a key of one inventory.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Owner {
+    pub(crate) key: KeyId,
+    pub(crate) inventory: String,
+}
+
+impl Owner {
+    /// From `<key>@<inventory>`; what names no inventory is taken for this one's.
+    pub(crate) fn parse(text: &str, here: &str) -> Option<Self> {
+        let (key, inventory) = text.split_once('@').unwrap_or((text, here));
+        Some(Self { key: key.parse().ok()?, inventory: inventory.to_owned() })
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.key, self.inventory)
     }
 }
 
@@ -100,19 +139,43 @@ pub(crate) fn is_placeholder(id: &str) -> bool {
 
 /// The label under which a claimed version is held. It names the key, so that keys that claim one secret at once see
 /// each other.
-pub(crate) fn claimed(version: VersionId, key: &KeyId) -> String {
+pub(crate) fn claimed(version: VersionId, owner: &Owner) -> String {
+    format!("{}@{}", claimed_here(version, &owner.key), owner.inventory)
+}
+
+/// The same as it was written before labels named the inventory.
+pub(crate) fn claimed_here(version: VersionId, key: &KeyId) -> String {
     format!("{STAGED}{version}-{}", key.as_str().replace('/', "."))
 }
 
-/// The key that claims a version under a label.
-pub(crate) fn claimant(label: &str) -> Option<KeyId> {
-    label.strip_prefix(STAGED)?.get(36..)?.strip_prefix('-')?.replace('.', "/").parse().ok()
+/// Whose a label says it is; what names no inventory is taken for this one's.
+pub(crate) fn claimant(label: &str, here: &str) -> Option<Owner> {
+    let said = label.strip_prefix(STAGED)?.get(36..)?.strip_prefix('-')?;
+    let mut parts = said.split('@');
+    let (key, inventory) = (parts.next()?.replace('.', "/").parse().ok()?, parts.next().unwrap_or(here));
+    Some(Owner { key, inventory: inventory.to_owned() })
 }
 
-/// A label under which a version is held, and by which the one call that stored it knows its own.
-pub(crate) fn staged(version: VersionId) -> String {
+/// True for a label that holds a version and does not say for which key.
+pub(crate) fn is_unnamed(label: &str) -> bool {
+    held_by(label).is_some() && claimant(label, "").is_none()
+}
+
+/// A label under which a version is held, and by which the one call that stored it knows its own. In a secret that
+/// others can claim it names its key.
+pub(crate) fn staged(version: VersionId, owner: Option<&Owner>) -> String {
     let mark = Uuid::now_v7().simple().to_string();
-    format!("{STAGED}{version}-{}", mark.get(20..).unwrap_or_default())
+    let mark = mark.get(20..).unwrap_or_default();
+    match owner {
+        Some(owner) => format!("{}@{mark}", claimed(version, owner)),
+        None => format!("{STAGED}{version}-{mark}"),
+    }
+}
+
+/// The version a label holds for a key: not one that it holds for another.
+pub(crate) fn held_for(owner: &Owner, label: &str) -> Option<VersionId> {
+    let ours = claimant(label, &owner.inventory).is_none_or(|claimant| claimant == *owner);
+    held_by(label).filter(|_| ours)
 }
 
 /// The version a label holds.
@@ -136,15 +199,13 @@ fn of_copy(id: &str) -> Option<(PublicationId, VersionId)> {
 }
 
 /// What a current version is to a key, by its id and its labels.
-pub(crate) fn shown<'a>(key: &KeyId, id: &str, labels: impl IntoIterator<Item = &'a str>) -> Shows {
+pub(crate) fn shown<'a>(owner: &Owner, id: &str, labels: impl IntoIterator<Item = &'a str>) -> Shows {
     let mut version = None;
     for label in labels {
         if label == RETIRED {
             return Shows::Nothing;
         }
-        if claimant(label).is_none_or(|claimant| claimant == *key) {
-            version = version.max(held_by(label));
-        }
+        version = version.max(held_for(owner, label));
     }
     if is_placeholder(id) {
         return Shows::Nothing;
@@ -187,9 +248,10 @@ mod tests {
     fn versions_and_publications_come_back_from_ids_and_labels() {
         let (version, publication) = (VersionId::generate(), PublicationId::generate());
         let first = Shows::Ours { publication: PublicationId::first(version), version };
-        let key: KeyId = "dev/messaging/twilio-send".parse().expect("a key");
+        let key = Owner::parse("dev/messaging/twilio-send", "here").expect("a key");
         let shown = |id: &str, labels: &[&str]| shown(&key, id, labels.iter().copied());
-        for label in [staged(version), claimed(version, &key)] {
+        let old = claimed_here(version, &key.key);
+        for label in [staged(version, None), staged(version, Some(&key)), claimed(version, &key), old] {
             assert_eq!(held_by(&label), Some(version));
             assert_eq!(shown(&version.to_string(), &[CURRENT, label.as_str()]), first);
             assert_eq!(shown(&version.to_string(), &[label.as_str(), RETIRED]), Shows::Nothing);
@@ -203,7 +265,8 @@ mod tests {
         assert_eq!(shown(&version.to_string(), &[CURRENT]), Shows::Foreign);
         assert_eq!(shown(&placeholder(), &[CURRENT]), Shows::Nothing);
         assert!((32..=64).contains(&placeholder().len()));
-        assert_ne!(staged(version), staged(version));
+        assert_ne!(staged(version, None), staged(version, None));
+        assert_ne!(staged(version, Some(&key)), staged(version, Some(&key)));
     }
 
     #[test]
@@ -211,15 +274,34 @@ mod tests {
         let version = VersionId::generate();
         let longest = format!("{0}/{0}/{0}{0}", "a".repeat(32));
         for key in ["dev/messaging/twilio-send", longest.as_str()] {
-            let key: KeyId = key.parse().expect("a key");
-            let label = claimed(version, &key);
-            assert!(label.len() <= 256, "AWS takes no longer label");
-            assert_eq!(claimant(&label), Some(key.clone()));
-            let other = "dev/messaging/other".parse().expect("a key");
-            assert_eq!(shown(&other, "an-id", [CURRENT, label.as_str()]), Shows::Foreign, "not that of another key");
+            let here = Prefix::parse("keyward").expect("a prefix").inventory();
+            let key = Owner::parse(key, &here).expect("a key");
+            for label in [claimed(version, &key), staged(version, Some(&key)), claimed_here(version, &key.key)] {
+                assert!(label.len() <= 256, "AWS takes no longer label");
+                assert_eq!(claimant(&label, &here), Some(key.clone()));
+                let other = Owner::parse("dev/messaging/other", &here).expect("a key");
+                let elsewhere = Owner { inventory: "elsewhere".to_owned(), ..key.clone() };
+                assert_eq!(shown(&other, "an-id", [CURRENT, label.as_str()]), Shows::Foreign, "not another key's");
+                let named = label.contains('@');
+                assert_eq!(shown(&elsewhere, "an-id", [CURRENT, label.as_str()]) == Shows::Foreign, named, "{label}");
+            }
+            assert!(key.to_string().len() <= 256, "AWS takes no longer tag");
         }
-        for label in [staged(version), format!("{STAGED}{version}"), CURRENT.to_owned()] {
-            assert_eq!(claimant(&label), None, "{label}");
+        for label in [staged(version, None), format!("{STAGED}{version}"), CURRENT.to_owned()] {
+            assert_eq!(claimant(&label, "here"), None, "{label}");
         }
+    }
+
+    #[test]
+    fn the_names_of_every_store_are_known() {
+        let (here, there) = (Prefix::parse("here").expect("a prefix"), Prefix::parse("a/there").expect("a prefix"));
+        let key: KeyId = "dev/messaging/twilio-send".parse().expect("a key");
+        for name in [there.record(&key), there.material(&key), there.record(&key.history_page(1))] {
+            assert!(here.owns(&name), "{name}");
+        }
+        for name in ["a/keys/some.key", "a/records/x/y.record", "dev/messaging/twilio-send.key", "a/keys/dev/a/b"] {
+            assert!(!here.owns(name), "{name}");
+        }
+        assert_ne!(here.inventory(), there.inventory());
     }
 }

@@ -10,7 +10,7 @@ const MAX_LEN: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Raw {
     pub(crate) bytes: SecretValue,
-    /// `SecretString`, not `SecretBinary`.
+    /// `SecretString`, not `SecretBinary`. Text may stand in the latter too, but nothing else in the former.
     pub(crate) is_text: bool,
 }
 
@@ -42,6 +42,7 @@ impl Raw {
     pub(crate) fn material(&self, shape: &Shape) -> Option<Material> {
         match shape {
             Shape::One => Material::one(self.bytes.duplicate()).ok(),
+            // No fields in what is no text.
             Shape::Fields(_) => NativeMap::parse(self.bytes.expose_secret())?.material(shape).ok(),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use common::{assert_found, aws_url, builder, cx, fresh_prefix, kind, open, staged, stranger, target};
+use common::{assert_found, aws_url, builder, cx, fresh_prefix, kind, staged, stranger, target};
 use keyward_aws::AwsBackend;
 use keyward_conformance::servers::{Fault, Proxy};
 use keyward_core::{
@@ -21,6 +21,7 @@ fn wanted(key: &str, secret: &str) -> Target {
 /// Two keys on one secret, and what became of their claims.
 struct Rivals {
     store: AwsBackend,
+    prefix: String,
     client: Client,
     name: String,
     keys: [Target; 2],
@@ -29,10 +30,12 @@ struct Rivals {
 
 impl Rivals {
     async fn new() -> Self {
-        let (store, client, name) = (open().await, stranger(&aws_url()), format!("{}/wanted", fresh_prefix()));
+        let prefix = fresh_prefix();
+        let store = builder(&aws_url(), &prefix).open().await.expect("a backend");
+        let (client, name) = (stranger(&aws_url()), format!("{prefix}/wanted"));
         client.create_secret().name(&name).secret_string("value").send().await.expect("a secret");
         let keys = ["first", "second"].map(|key| wanted(key, &name));
-        Self { store, client, name, keys, versions: [VersionId::generate(), VersionId::generate()] }
+        Self { store, prefix, client, name, keys, versions: [VersionId::generate(), VersionId::generate()] }
     }
 
     fn adopter(&self) -> &dyn Adopter {
@@ -109,7 +112,7 @@ async fn of_two_keys_that_claim_a_secret_at_once_one_at_most_gets_it() {
 async fn of_two_keys_one_of_which_is_slow_one_at_most_gets_the_secret() {
     for call in 0.. {
         let (rivals, proxy) = (Rivals::new().await, Proxy::start(&aws_url()).await);
-        let slow = builder(&proxy.url(), &fresh_prefix()).open().await.expect("a backend");
+        let slow = builder(&proxy.url(), &rivals.prefix).open().await.expect("a backend");
         proxy.plan(Fault::Delay(Duration::from_millis(400)).at(call));
         let ended = AtomicBool::new(false);
         let first = async {

@@ -8,9 +8,9 @@ use keyward_core::{
 };
 
 use super::material::names_its_key;
-use super::{ANOTHER_KEY, Place, Store, tags};
+use super::{ANOTHER_INVENTORY, Place, Store, UNTAGGED, tags};
 use crate::error::{Class, Fault};
-use crate::names::{self, RETIRED};
+use crate::names::{self, Owner, RETIRED};
 use crate::wire::Description;
 
 /// Page tokens of ours begin so.
@@ -19,6 +19,8 @@ const PAGE: &str = "aws:";
 const STEPS: usize = 3;
 const LOOKS: usize = 8;
 const OWN: &str = "it is one of the store's own secrets; choose one of others";
+const REPLACED: &str = "the value of the secret was replaced since it was claimed; release the key and adopt it again";
+const OLDER: &str = "a later version of the key has its place there; release the key and adopt it again";
 
 impl Store {
     pub(crate) async fn discover(
@@ -59,9 +61,17 @@ impl Store {
         let found = self.wire.describe(call, name.as_str()).await?;
         let found = found.ok_or_else(|| call.error(ErrorKind::NotFound, "there is no such secret"))?;
         let mut existing = Existing::at(location.clone());
-        let tagged = found.tags.get(tags::KEY).and_then(|key| key.parse().ok());
-        existing.managed_by = tagged.or_else(|| found.rivals.first().cloned());
+        let here = self.prefix.inventory();
+        let tagged = found.tags.get(tags::KEY).and_then(|tag| Owner::parse(tag, &here));
         existing.obstacles = self.obstacles(&found);
+        if tagged.iter().chain(&found.rivals).any(|owner| owner.inventory != here) {
+            existing.obstacles.push(ANOTHER_INVENTORY);
+        }
+        // A claim that is not finished has no tag either, and no version but the one that was there.
+        if !found.tags.contains_key(tags::KEY) && (found.rival_staged || found.has_unnamed()) {
+            existing.obstacles.push(UNTAGGED);
+        }
+        existing.managed_by = tagged.or_else(|| found.rivals.first().cloned()).map(|owner| owner.key);
         existing.changed_at = found.changed_at;
         if found.goes_at.is_none() {
             existing.shape = match self.wire.current(call, name.as_str()).await {
@@ -99,7 +109,9 @@ impl Store {
     /// other, and whoever sees another in the lead takes its own label back.
     pub(crate) async fn claim(&self, cx: &Context, target: &Target, version: VersionId) -> Result<Material> {
         let place = self.adopted(cx, target)?;
-        let label = names::claimed(version, &target.id);
+        let label = names::claimed(version, &place.owner);
+        // Whether this very call has put the label where it is.
+        let mut put = false;
         for look in 1..=LOOKS {
             if look > STEPS {
                 self.wire.pause(cx, look - STEPS).await;
@@ -107,20 +119,28 @@ impl Store {
             let missing = || place.call.error(ErrorKind::NotFound, "there is no secret with a current value");
             let found = self.described(&place).await?.ok_or_else(missing)?;
             let (labelled, tagged) = (found.holder(&label), place.is_ours(&found));
-            let is_done = labelled.is_some() && labelled == found.current() && tagged == Some(true);
+            let alone = found.held().all(|(_, held, _)| held == label) && found.holder(RETIRED).is_none();
+            let is_done = labelled.is_some() && labelled == found.current() && tagged == Some(true) && alone;
             // What was done before this call stays, whoever came since.
             let had_it = tagged == Some(true) && look == 1;
             if has_rival(&place, &found) && !(had_it && is_done) {
-                let leads = tagged == Some(true) || tagged.is_none() && found.rivals.iter().all(|key| target.id < *key);
+                let leads =
+                    tagged == Some(true) || tagged.is_none() && found.rivals.iter().all(|rival| place.owner < *rival);
                 if labelled.is_some() && leads && look < LOOKS {
                     continue;
                 }
-                if !had_it {
-                    self.give_way(&place, &found).await?;
+                // Without the tag, what was there before this call may be a claim that was made, and its tag lost.
+                if put || !had_it && tagged.is_some() {
+                    self.give_way(&place, &found, version).await?;
                 }
-                return Err(place.call.error(ErrorKind::Conflict, ANOTHER_KEY));
+                return Err(place.call.error(ErrorKind::Conflict, place.refusal(&found)));
             }
-            self.check_claim(&place, &found)?;
+            self.check_claim(&place, &found, version)?;
+            // Its label is elsewhere, or went with the value it was on.
+            let lost = tagged == Some(true) && found.versions().is_empty();
+            if !put && found.holds(version).map_or(lost, |held| Some(held) != found.current()) {
+                return Err(place.call.error(ErrorKind::Conflict, REPLACED));
+            }
             let value = self.wire.current(place.call, &place.secret).await?.ok_or_else(missing)?;
             let Some(material) = value.raw.material(&target.shape) else {
                 let detail = "the current value does not have the shape of the key";
@@ -131,11 +151,12 @@ impl Store {
                 return Ok(material);
             }
             if !is_here {
-                self.unlabel(&place, &found, |_, _| true).await?;
+                self.unlabel(&place, &found, |_, held| held == label).await?;
                 settle(self.wire.move_label(place.call, &place.secret, &label, None, Some(&value.id)).await)?;
+                put = true;
                 continue;
             }
-            let guard = [(tags::KEY, target.id.to_string())];
+            let guard = [(tags::KEY, place.owner.to_string())];
             if let Err(fault) = self.wire.tag(place.call, &place.secret, &guard).await {
                 if !fault.may_pass() {
                     // Others must not wait for a claim that can never be made.
@@ -154,13 +175,16 @@ impl Store {
         ))
     }
 
-    fn check_claim(&self, place: &Place<'_>, found: &Description) -> Result<()> {
+    fn check_claim(&self, place: &Place<'_>, found: &Description, version: VersionId) -> Result<()> {
         if found.current().is_none() {
             return Err(place.call.error(ErrorKind::NotFound, "the secret has no current value"));
         }
         // A claim that comes late must not take the labels of what a rotation has put there.
         if found.versions().iter().any(|&held| found.holds(held) == Some(held.to_string().as_str())) {
             return Err(place.call.error(ErrorKind::Conflict, "the key has been rotated since"));
+        }
+        if found.versions().iter().any(|held| *held > version) {
+            return Err(place.call.error(ErrorKind::Conflict, OLDER));
         }
         match self.obstacles(found).first() {
             Some(obstacle) => Err(place.call.error(ErrorKind::Conflict, obstacle)),
@@ -169,12 +193,12 @@ impl Store {
     }
 
     /// Takes back what we put there and leaves the rest to the other key.
-    async fn give_way(&self, place: &Place<'_>, found: &Description) -> Result<()> {
+    async fn give_way(&self, place: &Place<'_>, found: &Description, version: VersionId) -> Result<()> {
         // In this order: while our label is there, no other key sets the tag.
         if place.is_ours(found) == Some(true) {
             self.wire.untag(place.call, &place.secret, &[tags::KEY]).await?;
         }
-        self.unlabel(place, found, names_its_key).await
+        self.unlabel(place, found, |held, label| held == version && names_its_key(held, label)).await
     }
 
     pub(crate) async fn release(&self, cx: &Context, target: &Target) -> Result<()> {
@@ -183,10 +207,13 @@ impl Store {
         if found.goes_at.is_some() {
             return Ok(());
         }
-        if place.is_ours(&found) == Some(false) {
+        if place.is_anothers(&found) {
+            if found.has_named() && found.shows_a_publication(&place.owner) {
+                return Err(place.call.error(ErrorKind::Conflict, place.refusal(&found)));
+            }
             return self.unlabel(&place, &found, names_its_key).await;
         }
-        if found.shows_a_publication(&target.id) {
+        if found.shows_a_publication(&place.owner) {
             let detail = "a version of this key was published there since; retire the key instead";
             return Err(place.call.error(ErrorKind::Conflict, detail));
         }
@@ -209,13 +236,21 @@ impl Store {
     fn adopted<'a>(&self, cx: &'a Context, target: &'a Target) -> Result<Place<'a>> {
         let place = self.place(cx, Operation::Adoption, target)?;
         match &target.location {
-            // By ARN, the name follows the last colon of the fixed part.
-            Location::AwsSecret { name } if self.prefix.owns(name.as_str().rsplit(":secret:").next().unwrap_or("")) => {
+            Location::AwsSecret { name } if self.prefix.owns(named(name.as_str())) => {
                 Err(place.call.error(ErrorKind::Conflict, OWN))
             }
             Location::AwsSecret { .. } => Ok(place),
             _ => Err(place.call.error(ErrorKind::Unsupported, "this location is no existing AWS secret")),
         }
+    }
+}
+
+/// The name in a name or an ARN, where it follows the last colon of the fixed part and has a hyphen and six characters
+/// behind it.
+fn named(place: &str) -> &str {
+    match place.rsplit_once(":secret:") {
+        Some((_, name)) => name.rsplit_once('-').filter(|(_, end)| end.len() == 6).map_or(name, |(name, _)| name),
+        None => place,
     }
 }
 
@@ -242,8 +277,7 @@ fn filters(query: &DiscoverQuery) -> Vec<(FilterNameStringType, String)> {
 /// True when another key has the secret or claims it. What does not say whose it is may be another's, until the tag says
 /// that all of it is ours.
 fn has_rival(place: &Place<'_>, found: &Description) -> bool {
-    let unnamed = || found.held().any(|(_, label, _)| names::claimant(label).is_none());
-    !found.rivals.is_empty() || place.is_ours(found).map_or_else(unnamed, |ours| !ours)
+    !found.rivals.is_empty() || place.is_anothers(found)
 }
 
 /// Refused because the state changed meanwhile: the look afterwards decides.

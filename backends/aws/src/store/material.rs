@@ -34,7 +34,7 @@ impl Store {
         if material.shape() != target.shape {
             return Err(place.call.error(ErrorKind::Invalid, "the material has another shape than the key"));
         }
-        let raw = Raw::of(material).map_err(|detail| place.call.error(ErrorKind::Invalid, detail))?;
+        let mut raw = Raw::of(material).map_err(|detail| place.call.error(ErrorKind::Invalid, detail))?;
         let found = self.container(&place).await?;
         self.check_writable(&place, &found)?;
         if found.holds(version).is_some() {
@@ -43,7 +43,12 @@ impl Store {
         if found.current().is_none() {
             return Err(place.call.error(ErrorKind::Unavailable, EMPTY));
         }
-        let (id, label) = (version.to_string(), names::staged(version));
+        if target.location != Location::Derived {
+            raw.is_text &= self.reads_as_text(&place).await?;
+        }
+        self.restore_tag(&place, &found).await;
+        let owner = (target.location != Location::Derived).then_some(&place.owner);
+        let (id, label) = (version.to_string(), names::staged(version, owner));
         match self.wire.put(place.call, &place.secret, &id, &raw, &label).await {
             Ok(labels) => self.stored(&place, version, &labels, &label).await,
             Err(fault) if fault.class() == Class::Exists => Ok(Stage::Conflict),
@@ -57,6 +62,16 @@ impl Store {
                     _ => Err(fault.into()),
                 }
             }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Whether the readers of an adopted secret find text there. Those of `SecretBinary` must go on finding that.
+    async fn reads_as_text(&self, place: &Place<'_>) -> Result<bool> {
+        match self.wire.current(place.call, &place.secret).await {
+            Ok(current) => Ok(current.is_none_or(|current| current.raw.is_text)),
+            // Whoever may only write has been told nothing of its readers.
+            Err(fault) if matches!(fault.class(), Class::Denied | Class::Undecryptable) => Ok(true),
             Err(fault) => Err(fault.into()),
         }
     }
@@ -120,7 +135,7 @@ impl Store {
     pub(crate) async fn withdraw(&self, cx: &Context, target: &Target, version: VersionId) -> Result<Withdraw> {
         let place = self.place(cx, Operation::Withdraw, target)?;
         let Some(found) = self.described(&place).await? else { return Ok(Withdraw::Absent) };
-        if matches!(found.shows(&target.id), Shows::Ours { version: shown, .. } if shown == version) {
+        if matches!(found.shows(&place.owner), Shows::Ours { version: shown, .. } if shown == version) {
             let detail = "the pointer shows this version; publish another one first";
             return Err(place.call.error(ErrorKind::Conflict, detail));
         }
@@ -175,7 +190,7 @@ impl Store {
             tags.forget(&target.id);
         }
         // What another writer put there can be brought back for a while, whatever was asked.
-        let days = (found.shows(&target.id) == Shows::Foreign || !grace.is_zero()).then(|| window(grace));
+        let days = (found.shows(&place.owner) == Shows::Foreign || !grace.is_zero()).then(|| window(grace));
         match (self.wire.delete(place.call, &place.secret, days).await, days) {
             (Ok(_), None) => Ok(Retire::Retired),
             (Ok(at), Some(days)) => Ok(Retire::Scheduled { at: at.unwrap_or_else(|| in_days(days)) }),
@@ -189,13 +204,17 @@ impl Store {
 
     /// Gives up an adopted secret: it is others' too, so only what is ours there goes.
     async fn let_go(&self, place: &Place<'_>, found: &Description) -> Result<Retire> {
-        let shows = found.shows(&place.target.id);
-        // Let go of before, and adopted by another key since.
-        if place.is_ours(found) == Some(false) {
+        let shows = found.shows(&place.owner);
+        // Let go of before, and adopted by another key since; or never ours, for all we can see.
+        if place.is_anothers(found) {
             self.unlabel(place, found, names_its_key).await?;
-            return Ok(Retire::Absent);
+            return Ok(if found.has_named() { Retire::Retired } else { Retire::Absent });
         }
         if found.versions().is_empty() && !matches!(shows, Shows::Ours { .. }) {
+            // Perhaps a retire that was stopped has left it.
+            if place.is_ours(found) == Some(true) && found.goes_at.is_none() {
+                self.untag(place, found).await?;
+            }
             return Ok(Retire::Absent);
         }
         if found.goes_at.is_some() {
@@ -211,9 +230,9 @@ impl Store {
     }
 }
 
-/// True for the label of a claim, which says whose it is. All that is left to us where another key has the secret.
+/// True for a label that says whose it is. All that is left to us where another key has the secret.
 pub(super) fn names_its_key(_: VersionId, label: &str) -> bool {
-    names::claimant(label).is_some()
+    !names::is_unnamed(label)
 }
 
 /// True for a publication that is the first one of a version.

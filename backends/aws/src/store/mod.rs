@@ -14,7 +14,7 @@ use keyward_core::{Context, ErrorKind, Location, Operation, Pointer, PointerToke
 use uuid::Uuid;
 
 use crate::call::Call;
-use crate::names::{self, Prefix};
+use crate::names::{self, Owner, Prefix};
 use crate::wire::{Description, Wire};
 
 pub(crate) use tags::Tags;
@@ -23,6 +23,10 @@ pub(crate) use tags::Tags;
 const ROUNDS: usize = 4;
 const ANOTHER_KEY: &str =
     "another key has this secret, or claims it (tag keyward:key, labels keyward-staged-..); release that key first";
+const ANOTHER_INVENTORY: &str = "another inventory has this secret (tag keyward:key, labels keyward-staged-..): a key of \
+                                 a backend with another prefix; release it there first";
+const UNTAGGED: &str = "labels keyward-staged-.. are there, but not the tag keyward:key that says whose secret it is: \
+                        restore the tag keyward:key=<key> with the key that has it, and keep other tools from removing it";
 
 /// A store of records and material in one inventory.
 #[derive(Debug)]
@@ -41,13 +45,33 @@ struct Place<'a> {
     cx: &'a Context,
     call: Call<'a>,
     target: &'a Target,
+    owner: Owner,
     secret: String,
 }
 
 impl Place<'_> {
     /// Whether an adopted secret is ours, by the one tag that is looked at; nothing without the tag.
     fn is_ours(&self, found: &Description) -> Option<bool> {
-        found.tags.get(tags::KEY).map(|key| *key == self.target.id.as_str())
+        found.tags.get(tags::KEY).map(|tag| Owner::parse(tag, &self.owner.inventory).as_ref() == Some(&self.owner))
+    }
+
+    /// True when an adopted secret is another key's. Without the tag, what is there and does not name us may be.
+    fn is_anothers(&self, found: &Description) -> bool {
+        let perhaps = || !found.rivals.is_empty() || found.has_unnamed();
+        self.is_ours(found).map_or_else(perhaps, |ours| !ours)
+    }
+
+    /// Why a secret that is another's, or may be, is refused.
+    fn refusal(&self, found: &Description) -> &'static str {
+        let here = &self.owner.inventory;
+        let tagged = found.tags.get(tags::KEY).map(|tag| Owner::parse(tag, here));
+        if tagged.iter().flatten().chain(&found.rivals).any(|owner| owner.inventory != *here) {
+            ANOTHER_INVENTORY
+        } else if tagged.is_none() && (found.rival_staged || found.has_unnamed()) {
+            UNTAGGED
+        } else {
+            ANOTHER_KEY
+        }
     }
 }
 
@@ -63,7 +87,8 @@ impl Store {
             Location::AwsSecret { name } => name.as_str().to_owned(),
             _ => return Err(call.error(ErrorKind::Unsupported, "this location is not in AWS Secrets Manager")),
         };
-        Ok(Place { cx, call, target, secret })
+        let owner = Owner { key: target.id.clone(), inventory: self.prefix.inventory() };
+        Ok(Place { cx, call, target, owner, secret })
     }
 
     /// The secret as it is; refused when it is about to go.
@@ -87,11 +112,20 @@ impl Store {
             let detail = "this is a replica; rotate in the region of the primary secret";
             return Err(place.call.error(ErrorKind::Unsupported, detail));
         }
-        let is_ours = place.is_ours(found).unwrap_or(found.rivals.is_empty());
-        if place.target.location != Location::Derived && !is_ours {
-            return Err(place.call.error(ErrorKind::Conflict, ANOTHER_KEY));
+        if place.target.location != Location::Derived && place.is_anothers(found) {
+            return Err(place.call.error(ErrorKind::Conflict, place.refusal(found)));
         }
         Ok(())
+    }
+
+    /// Puts the tag back that says whose an adopted secret is, where our labels still do. Whoever cannot is none the
+    /// worse for it: the labels go on keeping others away.
+    async fn restore_tag(&self, place: &Place<'_>, found: &Description) {
+        let is_lost = place.is_ours(found).is_none() && !place.is_anothers(found) && found.has_named();
+        if place.target.location != Location::Derived && is_lost {
+            let guard = [(tags::KEY, place.owner.to_string())];
+            self.wire.tag(place.call.hurried(), &place.secret, &guard).await.ok();
+        }
     }
 
     pub(crate) async fn pointer(&self, cx: &Context, target: &Target) -> Result<Pointer> {
@@ -101,7 +135,7 @@ impl Store {
 
     fn pointer_of(&self, place: &Place<'_>, found: Option<&Description>) -> Pointer {
         let nothing = || Pointer { token: self.absence.token(), shows: Shows::Nothing };
-        found.map_or_else(nothing, |found| found.pointer(&place.target.id))
+        found.map_or_else(nothing, |found| found.pointer(&place.owner))
     }
 
     /// True when the pointer is where the caller saw it.

@@ -34,7 +34,7 @@ impl Store {
                 (Err(_), Some(fault)) if fault.class() == Class::Lost => return Err(fault.into()),
                 (Err(error), _) => return Err(error),
             };
-            let pointer = found.pointer(&target.id);
+            let pointer = found.pointer(&place.owner);
             if pointer.shows == wanted {
                 return Ok(if lost.is_some() {
                     Publish::Moved(pointer.token)
@@ -57,6 +57,7 @@ impl Store {
                 self.wire.pause(cx, round).await;
                 continue;
             };
+            self.restore_tag(&place, &found).await;
             match self.make_current(&place, &found, held, version, publication).await? {
                 Ok(token) => return Ok(Publish::Moved(token)),
                 Err(fault) => lost = Some(fault),

@@ -90,18 +90,25 @@ impl Store {
     pub(super) async fn held(&self, place: &Place<'_>, version: VersionId) -> Result<Option<Found>> {
         let because = |fault| reason(place, fault);
         let found = self.wire.version(place.call, &place.secret, &version.to_string()).await.map_err(because)?;
-        let held = found.filter(|found| found.labels.iter().any(|label| names::held_by(label) == Some(version)));
+        let held = found
+            .filter(|found| found.labels.iter().any(|label| names::held_for(&place.owner, label) == Some(version)));
         if held.is_some() || place.target.location == Location::Derived {
             return Ok(held);
         }
         // A claimed version has the id AWS gave it, and a label of ours.
-        self.wire.labelled(place.call, &place.secret, &names::claimed(version, &place.target.id)).await.map_err(because)
+        for label in [names::claimed(version, &place.owner), names::claimed_here(version, &place.target.id)] {
+            let claimed = self.wire.labelled(place.call, &place.secret, &label).await.map_err(because)?;
+            if claimed.is_some() {
+                return Ok(claimed);
+            }
+        }
+        Ok(None)
     }
 }
 
 /// The answer to an item out of the current version; `None` when it is about another version.
 fn from_current(place: &Place<'_>, found: &Found, select: Select) -> Option<Result<Read>> {
-    let shows = names::shown(&place.target.id, &found.id, found.labels.iter().map(String::as_str));
+    let shows = names::shown(&place.owner, &found.id, found.labels.iter().map(String::as_str));
     let missing = || place.call.error(ErrorKind::NotFound, "nothing is published");
     Some(match (select, shows) {
         (Select::Version(version), Shows::Ours { version: shown, .. }) if version == shown => {

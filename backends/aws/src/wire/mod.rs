@@ -27,6 +27,8 @@ const PAGE: i32 = 100;
 pub(crate) struct Wire {
     client: Client,
     retry: Retry,
+    /// The inventory, as labels name it.
+    inventory: String,
 }
 
 /// A version with its value.
@@ -56,8 +58,8 @@ pub(crate) struct Entry {
 }
 
 impl Wire {
-    pub(crate) fn new(client: Client, retry: Retry) -> Self {
-        Self { client, retry }
+    pub(crate) fn new(client: Client, retry: Retry, inventory: String) -> Self {
+        Self { client, retry, inventory }
     }
 
     /// Waits before looking again: what was written just now may not be seen yet.
@@ -80,7 +82,10 @@ impl Wire {
     pub(crate) async fn describe(&self, call: Call<'_>, secret: &str) -> Result<Option<Description>, Fault> {
         let request = self.client.describe_secret().secret_id(secret);
         match call.send(|| request.clone().send()).await {
-            Ok(answer) => call.check(answer.arn.is_some()).map(|()| Some(Description::of(answer, call.key()))),
+            Ok(answer) => {
+                call.check(answer.arn.is_some())?;
+                Ok(Some(Description::of(answer, call.key(), &self.inventory)))
+            }
             Err(fault) if fault.class() == Class::Absent => Ok(None),
             Err(fault) => Err(fault),
         }
@@ -120,7 +125,8 @@ impl Wire {
         }
     }
 
-    /// The current versions of up to [`BATCH`] secrets. That a secret is in no list of the answer proves nothing.
+    /// The current versions of up to [`BATCH`] secrets. That a secret is in no list of the answer proves nothing:
+    /// it may only have failed this once.
     pub(crate) async fn batch(&self, call: Call<'_>, secrets: &[String]) -> Result<Batch, Fault> {
         let request = self.client.batch_get_secret_value().set_secret_id_list(Some(secrets.to_vec()));
         let answer = call.send(|| request.clone().send()).await?;
@@ -128,7 +134,8 @@ impl Wire {
         for failed in answer.errors.unwrap_or_default() {
             let fault =
                 failed.error_code.as_deref().map_or_else(|| call.fault(Class::Away), |code| call.fault_of(code));
-            batch.extend(failed.secret_id.map(|secret| (secret, Err(fault))));
+            // What may pass is left out, so that it is asked for again, alone.
+            batch.extend(failed.secret_id.filter(|_| !fault.may_pass()).map(|secret| (secret, Err(fault))));
         }
         for entry in answer.secret_values.unwrap_or_default() {
             let SecretValueEntry { arn, name, version_id, secret_binary, secret_string, version_stages, .. } = entry;

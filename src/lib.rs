@@ -14,6 +14,7 @@ pub mod issuer;
 pub mod keyring;
 pub mod leak;
 pub mod rotation;
+pub mod signal;
 #[cfg(feature = "vault")]
 pub mod vault;
 

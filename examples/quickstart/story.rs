@@ -47,7 +47,7 @@ pub(crate) async fn tell(directory: &Path) -> Answer {
         .issuer_and_validator("acme", issuer.clone())
         .health(health.clone())
         .clock(clock.clone())
-        .poll_every(Duration::from_secs(3_600))
+        .poll_every(Duration::from_secs(1_800))
         .inventory_key(store.inventory_key())
         .build()?;
     for key in &keys {

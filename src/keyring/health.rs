@@ -1,20 +1,25 @@
-//! What handles report, as a health signal for the rotation gate.
+//! What handles report, as signals for the rotation gates.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyward_core::{
-    ArmCounts, Context, HealthQuery, HealthReport, HealthSignal, KeyId, Result, VersionId, async_trait,
+    Adoption, AdoptionSignal, ArmCounts, ClientMinutes, Context, HealthQuery, HealthReport, HealthSignal, KeyId,
+    LastUse, Result, UsageSignal, VersionId, async_trait,
 };
 
-use super::Outcome;
+use super::arm::Arm;
+use super::ring::Settings;
 
-/// What the handles of one or several keyrings reported, counted per version.
+/// What the handles of one or several keyrings reported, counted per version: a health signal, a
+/// usage signal and an adoption signal.
 ///
 /// Each keyring is one client; keyrings of one process can share one signal through
-/// [`KeyringBuilder::reports_to`](super::KeyringBuilder::reports_to). Counting starts when a
+/// [`KeyringBuilder::reports_to`](super::KeyringBuilder::reports_to), and signals of several
+/// processes are put together with [`Combined`](crate::signal::Combined). Counting starts when a
 /// keyring first serves a version, so the `since` of a query changes nothing here.
+///
+/// It knows what its own keyrings do and nothing of anybody else.
 ///
 /// ```
 /// # futures_lite::future::block_on(async {
@@ -37,7 +42,12 @@ pub struct ReportedHealth {
     keys: Mutex<BTreeMap<KeyId, Versions>>,
 }
 
-type Versions = BTreeMap<VersionId, BTreeMap<Box<str>, Arc<Arm>>>;
+#[derive(Debug, Default)]
+struct Versions {
+    arms: BTreeMap<VersionId, BTreeMap<Box<str>, Arc<Arm>>>,
+    /// The newest version whose arms gave way to newer ones.
+    forgotten: Option<VersionId>,
+}
 
 impl ReportedHealth {
     /// How many versions of a key are remembered; the oldest give way.
@@ -46,22 +56,28 @@ impl ReportedHealth {
     /// What was reported about one version so far.
     #[must_use]
     pub fn counts(&self, key: &KeyId, version: VersionId) -> ArmCounts {
-        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let arms = keys.get(key).and_then(|versions| versions.get(&version));
-        let mut total = ArmCounts::default();
-        arms.into_iter().flat_map(BTreeMap::values).for_each(|arm| arm.add_to(&mut total));
-        total
+        let mut nothing = ArmCounts::default();
+        nothing.minutes = Some(ClientMinutes::default());
+        let keys = self.keys();
+        let arms = keys.get(key).and_then(|versions| versions.arms.get(&version));
+        arms.into_iter().flat_map(BTreeMap::values).fold(nothing, |total, arm| total.plus(&arm.counts()))
     }
 
-    /// The counters of one client for one version.
-    pub(super) fn arm(&self, key: &KeyId, version: VersionId, client: &str) -> Arc<Arm> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The counters of one keyring for one version.
+    pub(super) fn arm(&self, key: &KeyId, version: VersionId, settings: &Settings) -> Arc<Arm> {
+        let mut keys = self.keys();
         let versions = keys.entry(key.clone()).or_default();
-        let arm = versions.entry(version).or_default().entry(client.into()).or_default().clone();
-        while versions.len() > Self::VERSIONS {
-            versions.pop_first();
+        let clients = versions.arms.entry(version).or_default();
+        let arm = clients.entry(settings.client.clone()).or_insert_with(|| Arc::new(Arm::new(settings))).clone();
+        while versions.arms.len() > Self::VERSIONS {
+            let oldest = versions.arms.pop_first().map(|(version, _)| version);
+            versions.forgotten = versions.forgotten.max(oldest);
         }
         arm
+    }
+
+    fn keys(&self) -> MutexGuard<'_, BTreeMap<KeyId, Versions>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,37 +92,45 @@ impl HealthSignal for ReportedHealth {
     }
 }
 
-/// One client's counters for one version.
-#[derive(Debug, Default)]
-pub(super) struct Arm {
-    clean: AtomicU64,
-    auth_rejects: AtomicU64,
-    scope_rejects: AtomicU64,
-    throttled: AtomicU64,
-    other_failures: AtomicU64,
+#[async_trait]
+impl UsageSignal for ReportedHealth {
+    /// When a handle last reported about the version.
+    ///
+    /// Of a version nobody reported about it is only known that this was so since the keyrings
+    /// began: that time is the answer, and never `Never`. Where no handle of the key has reported
+    /// anything, reports are not made there and nothing is known.
+    async fn last_use(&self, _cx: &Context, key: &KeyId, version: VersionId) -> Result<LastUse> {
+        let keys = self.keys();
+        let Some(versions) = keys.get(key).filter(|v| v.forgotten.is_none_or(|gone| gone < version)) else {
+            return Ok(LastUse::Unknown);
+        };
+        let arms = || versions.arms.values().flat_map(BTreeMap::values);
+        if arms().all(|arm| arm.last_use().is_none()) {
+            return Ok(LastUse::Unknown);
+        }
+        let uses = versions.arms.get(&version).into_iter().flat_map(BTreeMap::values).filter_map(|arm| arm.last_use());
+        // A keyring that is younger than the last use knows nothing of before.
+        let mut began: BTreeMap<&str, _> = BTreeMap::new();
+        for (client, arm) in versions.arms.values().flatten() {
+            began.entry(client).and_modify(|at| *at = arm.began.min(*at)).or_insert(arm.began);
+        }
+        Ok(uses.chain(began.into_values()).max().map_or(LastUse::Unknown, LastUse::At))
+    }
 }
 
-impl Arm {
-    pub(super) fn count(&self, outcome: Outcome) {
-        let counter = match outcome {
-            Outcome::Ok => &self.clean,
-            Outcome::AuthRejected => &self.auth_rejects,
-            Outcome::ScopeRejected => &self.scope_rejects,
-            Outcome::Throttled => &self.throttled,
-            Outcome::RequestError | Outcome::ServerError | Outcome::NetworkError => &self.other_failures,
-        };
-        counter.fetch_add(1, Relaxed);
-    }
-
-    fn add_to(&self, total: &mut ArmCounts) {
-        let read = [&self.clean, &self.auth_rejects, &self.scope_rejects, &self.throttled, &self.other_failures]
-            .map(|counter| counter.load(Relaxed));
-        let [clean, auth_rejects, scope_rejects, throttled, other_failures] = read;
-        total.clean += clean;
-        total.auth_rejects += auth_rejects;
-        total.scope_rejects += scope_rejects;
-        total.throttled += throttled;
-        total.other_failures += other_failures;
-        total.clients += u64::from(read.iter().any(|count| *count > 0));
+#[async_trait]
+impl AdoptionSignal for ReportedHealth {
+    /// The keyrings that serve the key now, and the version each serves. A keyring with a request
+    /// under way on the version before is listed with both.
+    async fn consumers(&self, _cx: &Context, key: &KeyId) -> Result<Vec<Adoption>> {
+        let keys = self.keys();
+        let mut consumers = Vec::new();
+        for (version, clients) in keys.get(key).into_iter().flat_map(|versions| &versions.arms) {
+            for (client, arm) in clients.iter().filter(|(_, arm)| arm.is_served()) {
+                let (service, instance) = (arm.service.clone(), client.to_string());
+                consumers.push(Adoption { service, instance, version: *version, seen_at: arm.now() });
+            }
+        }
+        Ok(consumers)
     }
 }

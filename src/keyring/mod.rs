@@ -40,6 +40,7 @@
 //! Hide a value from whoever reads the memory of the process, or lock it there. Values are wiped
 //! when their version leaves service and the last [`LiveKey`] of it is gone.
 
+mod arm;
 mod bell;
 mod builder;
 mod error;

@@ -112,7 +112,7 @@ fn settle(
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(Problem::MaterialMissing { version: wanted }),
         Err(error) => return Err(Problem::Store(error)),
     };
-    let arm = ring.settings.health.arm(&slot.key, wanted, &ring.settings.client);
+    let arm = ring.settings.health.arm(&slot.key, wanted, &ring.settings);
     slot.serve(Serving::new(wanted, material, arm), expires, moment);
     Ok(())
 }

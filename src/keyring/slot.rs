@@ -9,8 +9,8 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use keyward_core::{KeyId, KeyRecord, KeyUid, Material, ServiceName, Target, VersionId};
 
+use super::arm::Arm;
 use super::bell::Bell;
-use super::health::Arm;
 use super::judge::{dead, judge, may_linger};
 use super::problem::Contacts;
 use super::tick::{Tick, Ticker, nanos};

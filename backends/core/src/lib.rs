@@ -69,7 +69,8 @@ pub use scope::{
 };
 pub use secret::SecretValue;
 pub use signal::{
-    Adoption, AdoptionLedger, AdoptionSignal, ArmCounts, HealthQuery, HealthReport, HealthSignal, LastUse, UsageSignal,
+    Adoption, AdoptionLedger, AdoptionSignal, ArmCounts, ClientMinutes, HealthQuery, HealthReport, HealthSignal,
+    LastUse, UsageSignal,
 };
 pub use target::{PageToken, PointerToken, Stamp, Stamped, Target};
 pub use text::{Actor, Evidence, Reason, TextError};

@@ -29,6 +29,7 @@ fn every_public_type_is_send_and_sync() {
         Capabilities,
         Cas,
         Change,
+        ClientMinutes,
         Compromise,
         Contact,
         Context,

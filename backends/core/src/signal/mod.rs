@@ -1,5 +1,7 @@
 //! What the engine listens to before it gives a version up.
 
+mod counts;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,55 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{Context, KeyId, Result, ServiceName, VersionId};
 
-/// What was counted for one version since it began to serve.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct ArmCounts {
-    /// Requests that succeeded.
-    pub clean: u64,
-    /// Requests refused because of the key: invalid, revoked, expired.
-    pub auth_rejects: u64,
-    /// Requests refused because the key lacks a permission.
-    pub scope_rejects: u64,
-    /// Throttled requests.
-    pub throttled: u64,
-    /// Failures that say nothing about the key: server, network.
-    pub other_failures: u64,
-    /// How many consumers reported.
-    pub clients: u64,
-}
-
-impl ArmCounts {
-    /// Requests refused because of the key or its scope.
-    pub fn rejects(&self) -> u64 {
-        self.auth_rejects + self.scope_rejects
-    }
-}
-
-/// What was counted for the new version and, while both live, for the old one.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct HealthReport {
-    /// The new version.
-    pub new: ArmCounts,
-    /// The old version, as a comparison.
-    pub old: Option<ArmCounts>,
-}
-
-impl HealthReport {
-    /// A report about the new version only.
-    #[must_use]
-    pub fn of(new: ArmCounts) -> Self {
-        Self { new, old: None }
-    }
-
-    /// Adds the old version.
-    #[must_use]
-    pub fn against(mut self, old: ArmCounts) -> Self {
-        self.old = Some(old);
-        self
-    }
-}
+pub use counts::{ArmCounts, ClientMinutes, HealthReport};
 
 /// Which versions a health report is about.
 #[derive(Clone, Debug)]

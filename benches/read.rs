@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use criterion::{Criterion, criterion_group};
 use futures_lite::future::block_on;
 use keyward::core::{Environment, MemoryBackend, SecretValue, SystemClock};
-use keyward::keyring::{KeyHandle, Keyring};
+use keyward::keyring::{KeyHandle, Keyring, LiveKey, Outcome};
 
 const KEYS: usize = 1_000;
 
@@ -56,6 +56,14 @@ impl<S: BuildHasher + Default> Shelf<S> {
         self.handles[at].live().map_or(0, |key| key.expose_secret()[0])
     }
 
+    fn by_handle_reported(&self, at: usize) -> u8 {
+        let read = |key: LiveKey<'_>| {
+            key.report(Outcome::Ok);
+            key.expose_secret()[0]
+        };
+        self.handles[at].live().map_or(0, read)
+    }
+
     fn by_arc_swap(&self, at: usize) -> u8 {
         self.swaps[at].load().expose_secret()[0]
     }
@@ -84,6 +92,7 @@ fn read(c: &mut Criterion) {
     let mut group = c.benchmark_group("read");
     group.bench_function("by handle: ArcSwap load", |b| b.iter(one_by_one(&shelf, Shelf::by_arc_swap)));
     group.bench_function("by handle: keyward", |b| b.iter(one_by_one(&shelf, Shelf::by_handle)));
+    group.bench_function("by handle, with a report", |b| b.iter(one_by_one(&shelf, Shelf::by_handle_reported)));
     group.bench_function("by name: ArcSwap<HashMap>", |b| b.iter(one_by_one(&shelf, Shelf::by_map)));
     group.bench_function("by name: keyward", |b| b.iter(one_by_one(&shelf, Shelf::by_name)));
     group.finish();
@@ -96,11 +105,12 @@ fn main() {
     Criterion::default().configure_from_args().final_summary();
 
     let shelf = Shelf::<Std>::full();
-    let [swap, handle, map, name] =
-        interleaved(&shelf, [Shelf::by_arc_swap, Shelf::by_handle, Shelf::by_map, Shelf::by_name]);
+    let cases = [Shelf::by_arc_swap, Shelf::by_handle, Shelf::by_handle_reported, Shelf::by_map, Shelf::by_name];
+    let [swap, handle, reported, map, name] = interleaved(&shelf, cases);
     println!(
         "\nmedians of interleaved rounds, ns: ArcSwap {swap:.1}, handle {handle:.1}, map {map:.1}, name {name:.1}"
     );
+    println!("a report:  {:.1} ns", reported - handle);
     println!("by handle: {:.2} x ArcSwap load (goal 2)", handle / swap);
     println!("by name:   {:.2} x ArcSwap<HashMap> (goal 1.5)", name / map);
 }

@@ -9,6 +9,8 @@ mod commit;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod guide;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod inventory;
 pub mod issuer;
 pub mod keyring;

@@ -43,6 +43,7 @@ impl Subscriber for Recorder {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
+        Words.write("target", event.metadata().target());
         event.record(&mut Words);
     }
 
@@ -53,9 +54,15 @@ impl Subscriber for Recorder {
 
 struct Words;
 
+impl Words {
+    fn write(&self, name: &str, text: &str) {
+        let mut logged = LOGGED.lock().expect("no panic");
+        let _ = writeln!(logged, "{name}={text}");
+    }
+}
+
 impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let mut logged = LOGGED.lock().expect("no panic");
-        let _ = writeln!(logged, "{field}={value:?}");
+        self.write(field.name(), &format!("{value:?}"));
     }
 }

@@ -140,7 +140,7 @@ impl Keyring {
         run(Arc::downgrade(&self.ring), self.ring.bell.clone(), settings.clock.clone(), settings.soft)
     }
 
-    /// What handles report, as a health signal for the rotation gate.
+    /// What handles report, as a health, usage and adoption signal for the rotation gates.
     pub fn health(&self) -> Arc<ReportedHealth> {
         self.ring.settings.health.clone()
     }

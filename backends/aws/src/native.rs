@@ -72,6 +72,14 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_text_wherever_they_stand() {
+        let shape = Shape::Fields(["a".parse().expect("a name")].into());
+        let binary = |bytes: &[u8]| Raw { bytes: bytes.into(), is_text: false };
+        assert!(binary(br#"{"a":"b"}"#).material(&shape).is_some());
+        assert!(binary(b"{\"a\":\"\xff\"}").material(&shape).is_none());
+    }
+
+    #[test]
     fn fields_too_large_once_encoded_and_reserved_names_are_refused() {
         let field = |name: &str, bytes: Vec<u8>| {
             Material::fields([(name.parse().expect("a name"), SecretValue::new(bytes))]).expect("material")

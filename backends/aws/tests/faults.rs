@@ -20,6 +20,42 @@ use keyward_core::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+/// One secret of a batch for which the service failed: the next attempt, alone, may do.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs tests/servers/up.sh"]
+async fn what_fails_in_a_batch_for_this_once_is_read_again() {
+    let proxy = Proxy::start(&aws_url()).await;
+    let store = patient(&proxy).await;
+    let keys = [target("a"), target("b")];
+    for key in &keys {
+        published(&store, key, key.id.as_str().as_bytes()).await;
+        registered(&store, key.id.as_str().rsplit('/').next().expect("a name")).await;
+    }
+    let failing = |name: String, code: &str| {
+        let body = format!(r#"{{"SecretValues":[],"Errors":[{{"SecretId":"{name}","ErrorCode":"{code}"}}]}}"#);
+        Answer::new(200, body).header("content-type", "application/x-amz-json-1.1").header("x-amzn-requestid", "1")
+    };
+    let items = keys.clone().map(|target| ReadItem { target, select: Select::Current });
+    let ids = keys.clone().map(|key| key.id);
+    for code in ["InternalServiceError", "ThrottlingException", "SomethingNew"] {
+        let name = store.secret_name(&ids[0]);
+        let record = name.replace("/keys/", "/records/").replace(".key", ".record");
+        proxy.plan(Fault::Answer(failing(name.clone(), code)).on("BatchGetSecretValue"));
+        for (answer, key) in store.read(&cx(), &items).await.into_iter().zip(&keys) {
+            assert_found(answer, key.id.as_str().as_bytes());
+        }
+        proxy.clear();
+        proxy.plan(Fault::Answer(failing(record, code)).on("BatchGetSecretValue"));
+        assert!(store.load(&cx(), &ids).await.into_iter().all(|found| found.is_ok_and(|found| found.is_some())));
+        // What goes on failing is no unknown outcome: nothing was written.
+        proxy.plan(Fault::Answer(Answer::aws(500, "InternalServiceError")).on("GetSecretValue"));
+        for answer in store.read(&cx(), &items).await {
+            assert_eq!(kind(answer), ErrorKind::Unavailable, "{code}");
+        }
+        proxy.clear();
+    }
+}
+
 /// A backend behind a proxy; it repeats nothing, so what settles a lost reply is reading back.
 async fn behind_proxy() -> (Proxy, AwsBackend) {
     let proxy = Proxy::start(&aws_url()).await;

@@ -4,14 +4,17 @@
 mod common;
 mod iam_site;
 
+use std::sync::Arc;
+
+use chrono::TimeDelta;
 use common::{config, config_of, cx, on_runtime};
 use iam_site::{IamSite, access_denied};
 use keyward_aws::issuer::{IamIssuer, IamUsage, IamValidator};
 use keyward_conformance::planned::{Planned, key, not_created, unknown};
 use keyward_conformance::servers::{Answer, Fault, Proxy, server_url};
 use keyward_core::{
-    Error, ErrorKind, Expect, IssuerStatus, KeyId, KeyIssuer, LastUse, Material, MemoryBackend, Probe, Retry, Revoke,
-    SecretBackend, SecretValue, Shape, Swap, UsageSignal, Validator,
+    Error, ErrorKind, Expect, IssuerStatus, KeyId, KeyIssuer, LastUse, ManualClock, Material, MemoryBackend, Probe,
+    Retry, Revoke, SecretBackend, SecretValue, Shape, Swap, UsageSignal, Validator,
 };
 
 fn moto() -> String {
@@ -241,6 +244,35 @@ fn a_version_stays_with_the_user_it_was_made_for() {
         assert_eq!(moved.status(&cx(), plan.issue()).await.expect("a status"), IssuerStatus::Live);
         moved.revoke(&cx(), plan.issue()).await.expect("deleted");
         assert_eq!(site.keys().await, []);
+    });
+}
+
+/// What IAM shows lags: an access key made just now may be nowhere yet.
+#[test]
+#[ignore = "needs tests/servers/up.sh"]
+fn a_fresh_access_key_that_iam_does_not_show_is_not_called_gone() {
+    on_runtime(async {
+        let site = IamSite::new(&moto()).await;
+        let proxy = Proxy::start(&moto()).await;
+        let mut plan = plan_for(&site.key);
+        plan.stored(&key(site.issuer().create(&cx(), plan.issue()).await));
+        let planned_at = plan.issue().version.planned_at;
+        for action in ["DeleteAccessKey", "UpdateAccessKey", "GetAccessKeyLastUsed"] {
+            proxy.plan(Fault::Answer(iam_site::error(404, "NoSuchEntity")).on(action));
+        }
+        let listed = "<ListAccessKeysResponse><ListAccessKeysResult><AccessKeyMetadata/><IsTruncated>false</IsTruncated>\
+                      </ListAccessKeysResult></ListAccessKeysResponse>";
+        proxy.plan(Fault::Answer(Answer::new(200, listed)).on("ListAccessKeys"));
+        for (minutes, fresh) in [(-60, true), (0, true), (14, true), (16, false)] {
+            let clock = ManualClock::at(planned_at + TimeDelta::minutes(minutes));
+            let issuer = site.builder(&config(&proxy.url())).clock(Arc::new(clock)).open().expect("an issuer");
+            let status = issuer.status(&cx(), plan.issue()).await.expect("a status");
+            assert_eq!(status, if fresh { IssuerStatus::CannotSay } else { IssuerStatus::Absent }, "{minutes}");
+            match issuer.revoke(&cx(), plan.issue()).await {
+                Err(error) => assert!(fresh && error.kind() == ErrorKind::Unavailable, "{minutes}: {error}"),
+                Ok(revoke) => assert!(!fresh && revoke == Revoke::Accepted, "{minutes}"),
+            }
+        }
     });
 }
 
@@ -480,7 +512,7 @@ fn last_use_is_what_iam_knows() {
         let records = MemoryBackend::default();
         let swapped = records.swap(&cx(), &site.key, Expect::Absent, &plan.record).await.expect("a swap");
         assert!(matches!(swapped, Swap::Applied(_)));
-        let usage = IamUsage::of(&issuer, std::sync::Arc::new(records));
+        let usage = IamUsage::of(&issuer, Arc::new(records));
         // moto calls the moment of creation the last use.
         match usage.last_use(&cx(), &site.key, plan.version).await.expect("an answer") {
             LastUse::At(at) => assert!((chrono::Utc::now() - at).num_seconds().abs() < 120, "{at}"),

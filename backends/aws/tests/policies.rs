@@ -221,7 +221,7 @@ async fn access_keys_are_made_and_seen_gone_for_the_users_of_keys_only() {
     let policy =
         include_str!("../policies/access-keys.json").replace(":user/keyward.", &format!(":user/{}", site.user));
     let config = permitted(&policy).await;
-    let issuer = IamIssuer::builder(&config).user(&site.key, &site.user).sole_creator().open().expect("an issuer");
+    let issuer = site.builder(&config).sole_creator().open().expect("an issuer");
     let mut plan = Planned::new(&site.key, IamIssuer::shape());
     let made = key(issuer.create(&cx(), plan.issue()).await);
     assert!(made.state.as_ref().is_some_and(|state| state.as_str().contains('/')), "with the id of the user");
@@ -234,7 +234,7 @@ async fn access_keys_are_made_and_seen_gone_for_the_users_of_keys_only() {
 
     // Without the last statement, the very same user still proves it.
     let narrow = policy.replace("iam:GetAccessKeyLastUsed", "iam:ListMFADevices");
-    let narrow = IamIssuer::builder(&permitted(&narrow).await).user(&site.key, &site.user).open().expect("an issuer");
+    let narrow = site.builder(&permitted(&narrow).await).open().expect("an issuer");
     assert_eq!(narrow.status(&cx(), plan.issue()).await.expect("a status"), IssuerStatus::Absent);
     assert_eq!(narrow.revoke(&cx(), plan.issue()).await.expect("an answer"), Revoke::Accepted);
 

@@ -38,6 +38,8 @@ pub(super) struct Listed {
 pub(super) enum Trace {
     /// It is deleted.
     Gone,
+    /// IAM does not show it, and may not yet.
+    Unseen,
     /// It lives: IAM names a user that has it.
     With(String),
     /// It may live with a user of another name: we may not ask, or IAM does not say.

@@ -1,10 +1,13 @@
 //! The issuer of IAM access keys.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_types::SdkConfig;
+use chrono::TimeDelta;
 use keyward_core::{
-    Context, CreateError, Created, ErrorKind, Issue, IssuerCapabilities, IssuerKey, IssuerRef, IssuerStatus, KeyIssuer,
-    KeyRecord, NewKey, Operation, Result, Revoke, Scope, Shape, VersionId,
+    Clock, Context, CreateError, Created, ErrorKind, Issue, IssuerCapabilities, IssuerKey, IssuerRef, IssuerStatus,
+    KeyIssuer, KeyRecord, NewKey, Operation, Result, Revoke, Scope, Shape, VersionId,
 };
 
 use super::attribution::{attribute, awaits, named};
@@ -24,6 +27,7 @@ pub struct IamIssuer {
     calls: Calls,
     users: Users,
     sole: bool,
+    clock: Arc<dyn Clock>,
     capabilities: IssuerCapabilities,
 }
 
@@ -33,8 +37,8 @@ impl IamIssuer {
         IamBuilder::new(config)
     }
 
-    pub(super) fn new(config: SdkConfig, calls: Calls, users: Users, sole: bool) -> Self {
-        Self { config, calls, users, sole, capabilities: capabilities(sole) }
+    pub(super) fn new(config: SdkConfig, calls: Calls, users: Users, sole: bool, clock: Arc<dyn Clock>) -> Self {
+        Self { config, calls, users, sole, clock, capabilities: capabilities(sole) }
     }
 
     /// The shape to register a key with: the fields `access_key_id` and `secret_access_key`.
@@ -123,14 +127,23 @@ impl IamIssuer {
             .map_err(|fault| if fault.class() == Class::Absent { fault.with_detail(NOT_HERE) } else { fault })?)
     }
 
-    async fn end(&self, call: Call<'_>, user: &User, id: &IssuerRef) -> Result<Revoke> {
+    /// What has become of an access key that is not where it was made.
+    async fn trace(&self, call: Call<'_>, user: &User, issue: Issue<'_>, id: &IssuerRef) -> Result<Trace> {
+        let trace = self.calls.trace(call, user, id).await?;
+        // A version of the future comes from another clock.
+        let is_fresh = self.clock.now() - issue.version.planned_at < LAG;
+        Ok(if trace == Trace::Gone && is_fresh { Trace::Unseen } else { trace })
+    }
+
+    async fn end(&self, call: Call<'_>, user: &User, issue: Issue<'_>, id: &IssuerRef) -> Result<Revoke> {
         // Switched off first: that spreads as fast, and it can be all we may do. Whether it worked, deleting tells.
         self.calls.switch(call, &user.name, id, false).await.ok();
         if self.calls.delete(call, &user.name, id).await? {
             return Ok(Revoke::Accepted);
         }
-        match self.calls.trace(call, user, id).await? {
+        match self.trace(call, user, issue, id).await? {
             Trace::Gone => Ok(Revoke::Accepted),
+            Trace::Unseen => Err(call.error(ErrorKind::Unavailable, UNSEEN)),
             Trace::With(owner) => by_hand(
                 call,
                 &format!(
@@ -194,10 +207,10 @@ impl KeyIssuer for IamIssuer {
         match listed.iter().find(|key| key.id == *id) {
             Some(key) if key.active => Ok(IssuerStatus::Live),
             Some(_) => Ok(IssuerStatus::Suspended),
-            None => Ok(match self.calls.trace(call, &user, id).await? {
+            None => Ok(match self.trace(call, &user, issue, id).await? {
                 Trace::Gone => IssuerStatus::Absent,
                 // `revoke` says what to do.
-                Trace::With(_) | Trace::Untold => IssuerStatus::CannotSay,
+                Trace::Unseen | Trace::With(_) | Trace::Untold => IssuerStatus::CannotSay,
             }),
         }
     }
@@ -219,10 +232,14 @@ impl KeyIssuer for IamIssuer {
         let call = self.calls.call(cx, Operation::Revoke).about(issue.record.id());
         let Some(id) = &issue.version.issuer_ref else { return by_hand(call, ASK) };
         let user = self.user_of(call, issue)?;
-        self.end(call, &user, id).await
+        self.end(call, &user, issue, id).await
     }
 }
 
+/// How far what IAM shows may lag. AWS names no bound; seconds are usual.
+const LAG: TimeDelta = TimeDelta::minutes(15);
+const UNSEEN: &str = "IAM does not show the access key, but it is so new that IAM may not show it yet; revoke it again \
+                      once it is 15 minutes old";
 const NOT_HERE: &str = "the IAM user has no such access key; if the user was renamed, it lives on: revoking says more";
 const NO_USER: &str = "there is no such IAM user, and a create without an answer is open: if the user was renamed, name it \
                        with IamBuilder::user; if it was deleted, nothing is left of its access keys, which a person must confirm";

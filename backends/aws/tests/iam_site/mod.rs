@@ -1,6 +1,7 @@
 //! A user of its own on a test server.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_iam::Client;
@@ -10,7 +11,7 @@ use aws_types::SdkConfig;
 use keyward_aws::Retry;
 use keyward_aws::issuer::{IamBuilder, IamIssuer};
 use keyward_conformance::servers::Answer;
-use keyward_core::{KeyId, RequestId};
+use keyward_core::{Clock, KeyId, ManualClock, RequestId, SystemClock};
 
 use crate::common::config;
 
@@ -59,9 +60,11 @@ impl IamSite {
         self.builder(&config(url)).sole_creator().retry(Retry::NEVER).open().expect("an issuer")
     }
 
-    fn builder(&self, config: &SdkConfig) -> IamBuilder {
+    pub(crate) fn builder(&self, config: &SdkConfig) -> IamBuilder {
         let quick = Retry::new(4, Duration::from_millis(20), Duration::from_millis(200));
-        IamIssuer::builder(config).user(&self.key, &self.user).retry(quick)
+        // What is made now is an hour old to it: IAM has long shown what it will show.
+        let clock = ManualClock::at(SystemClock.now() + Duration::from_secs(3600));
+        IamIssuer::builder(config).user(&self.key, &self.user).retry(quick).clock(Arc::new(clock))
     }
 
     pub(crate) async fn tag(&self, key: &str) {

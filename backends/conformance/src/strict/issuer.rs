@@ -206,6 +206,13 @@ impl State {
         }
     }
 
+    /// How many places are taken: also by what has not appeared yet, and by what carries no label.
+    pub(super) fn taken(&self, of: &KeyId) -> usize {
+        let late = self.late.iter().map(|(_, key)| key);
+        let ours = self.keys.iter().chain(late).filter(|k| k.of == *of && !matches!(k.life, Life::Revoked(_)));
+        ours.count() + self.strangers.get(of).copied().unwrap_or(0)
+    }
+
     /// A value nobody has had before.
     pub(super) fn mint(&mut self, version: VersionId) -> SecretValue {
         self.made += 1;

@@ -2,8 +2,11 @@
 //! by the same host, by another, or by both at once: it always ends clean, and the invariants of
 //! the specification hold after every step on the way.
 //!
-//! The cases are generated: each scenario first runs without faults, which counts its calls.
+//! The cases are generated: each scenario first runs without faults, which counts its calls. Which
+//! invariant is checked where stands in `crash_matrix/after.rs`.
 
+#[path = "crash_matrix/after.rs"]
+mod after;
 mod support;
 
 use std::cell::Cell;
@@ -106,10 +109,26 @@ fn the_checks_of_the_matrix_find_what_they_should() {
         store.publish(&cx(), &target, stray, publication, &token).await.expect("publish");
         assert!(caught(|| world.check("an unvalidated version at the pointer")), "it went unnoticed");
     });
+    block_on(async {
+        let world = World::new(Scenario::LeakIdle).await;
+        after::check("a clean world", &world.store);
+        let rotator = world.rotator(&Host::steady("a"));
+        let report = LeakReport::of(key(CHARGES), Leaked::Current, "seen in a gist").expect("a report");
+        LeakResponse::open(&rotator, &report).await.expect("open");
+        assert!(caught_as("I22", || after::check("a window without an end", &world.store)), "it went unnoticed");
+        let talkative = keyward::inventory::Inventory::new(world.store.clone()).actor("ada");
+        talkative.annotate(&key(CHARGES), "it was fake_0_1").await.expect("a note");
+        assert!(caught_as("I20", || after::check("a value in a note", &world.store)), "it went unnoticed");
+    });
 }
 
 fn caught(check: impl FnOnce()) -> bool {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).is_err()
+    caught_as("", check)
+}
+
+fn caught_as(invariant: &str, check: impl FnOnce()) -> bool {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).err();
+    caught.is_some_and(|what| what.downcast_ref::<String>().is_some_and(|text| text.contains(invariant)))
 }
 
 fn calls_without_faults(scenario: Scenario) -> usize {
@@ -399,6 +418,9 @@ impl World {
             .unwrap_or_else(|e| panic!("{case}: {e}"));
         let handle = keys.handle("payments/stripe-charges").expect("a handle");
         assert_eq!(handle.live().expect("live").version(), primary, "{case}: reader");
+        after::check(case, &self.store);
+        rotator.sweep(&key(CHARGES), "again").await.unwrap_or_else(|e| panic!("{case}: {e}"));
+        after::doing_it_again_changes_nothing(case, &record, &self.store);
     }
 
     /// What holds at every moment, whatever has failed.

@@ -97,7 +97,7 @@ server_tests() {
 
 tests() {
   if [ -z "$servers_up" ]; then servers; fi
-  cargo test --workspace --all-features --locked
+  KEYWARD_INTERLEAVINGS=100000 cargo test --workspace --all-features --locked
   local programs=() name
   for name in $(server_tests); do programs+=(--test "$name"); done
   if [ ${#programs[@]} -eq 0 ]; then echo "no server tests found"; exit 1; fi

@@ -2,83 +2,26 @@
 
 use std::time::Duration;
 
-use keyward::core::{Clock, ErrorKind, Evidence, Operation, Retry, VersionId};
+use keyward::core::{Clock, Evidence, Operation, Retry, RunPhase, VersionId};
 use keyward::inventory::Inventory;
 use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep, Leaked};
 use keyward::rotation::{NeedsOperator, RotationError, Rotator, Step};
-use keyward_conformance::strict::{Fault, FaultPlan, Faulty, Host};
+use keyward_conformance::strict::{Faulty, Host};
 
 use crate::careless::Careless;
-use crate::dice::Dice;
+use crate::plan::{Act, Which};
 use crate::support::{CHARGES, key};
 use crate::world::World;
 
 pub(crate) type HostRotator = Rotator<Faulty<Careless>>;
-
-/// One thing a host does; the number is how many steps it takes before it turns to the next.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Act {
-    Rotate(usize),
-    Abort,
-    RollBack,
-    Leak(Which, usize),
-    Sweep,
-    Annotate,
-}
-
-/// Which version a leak report names.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Which {
-    Current,
-    NewOfTheRun,
-    OldOfTheRun,
-    Any(usize),
-}
-
-impl Act {
-    pub(crate) fn pick(dice: &mut Dice, leaks_left: &mut usize) -> Self {
-        match dice.below(13) {
-            0 => Self::Abort,
-            1 => Self::RollBack,
-            2..=5 if *leaks_left > 0 => {
-                *leaks_left -= 1;
-                let which = match dice.below(4) {
-                    0 => Which::Current,
-                    1 => Which::NewOfTheRun,
-                    2 => Which::OldOfTheRun,
-                    _ => Which::Any(dice.below(6)),
-                };
-                Self::Leak(which, 1 + dice.below(25))
-            }
-            6 => Self::Sweep,
-            7 => Self::Annotate,
-            _ => Self::Rotate(1 + dice.below(20)),
-        }
-    }
-}
-
-/// What goes wrong on one host.
-pub(crate) fn faults(dice: &mut Dice) -> FaultPlan {
-    let mut plan = FaultPlan::none();
-    for _ in 0..dice.below(4) {
-        let fault = match dice.below(8) {
-            0 => Fault::CrashBefore,
-            1 => Fault::CrashAfter,
-            2..=4 => Fault::LostReply,
-            5 => Fault::Fail(ErrorKind::Throttled),
-            _ => Fault::Fail(ErrorKind::Unavailable),
-        };
-        plan = plan.at(dice.below(70), fault);
-    }
-    plan
-}
 
 /// Does one act after the other. What a caller must expect from a busy key is passed over; the
 /// rest is a defect.
 pub(crate) async fn perform(world: &World, host: &Host, rotator: &HostRotator, acts: &[Act]) {
     for act in acts {
         match *act {
-            Act::Rotate(steps) => rotate(world, rotator, steps).await,
+            Act::Rotate(steps) => rotate(world, rotator, steps, false).await,
+            Act::TakeBack(steps) => rotate(world, rotator, steps, true).await,
             Act::Abort => world.tolerate(rotator.abort(&key(CHARGES), "changed our minds").await),
             Act::RollBack => world.tolerate(rotator.rollback(&key(CHARGES), "looks bad").await),
             Act::Leak(which, steps) => leak(world, rotator, which, steps).await,
@@ -91,12 +34,16 @@ pub(crate) async fn perform(world: &World, host: &Host, rotator: &HostRotator, a
     }
 }
 
-async fn rotate(world: &World, rotator: &HostRotator, steps: usize) {
+async fn rotate(world: &World, rotator: &HostRotator, steps: usize, mut take_back: bool) {
     let mut run = match rotator.start_or_resume(&key(CHARGES), "rotate").await {
         Ok(run) => run,
         Err(error) => return world.tolerate::<()>(Err(error)),
     };
     for _ in 0..steps {
+        if take_back && world.pointer_in_play() {
+            take_back = false;
+            world.tolerate(rotator.rollback(&key(CHARGES), "looks bad").await);
+        }
         match run.step().await {
             Ok(Step::Finished(_)) => return,
             Ok(Step::Wait { at_most, .. }) => world.pass(at_most),
@@ -136,6 +83,7 @@ async fn leak(world: &World, rotator: &HostRotator, which: Which, steps: usize) 
 
 impl World {
     fn leaked(&self, which: Which) -> Option<Leaked> {
+        self.leaks.set(self.leaks.get().checked_sub(1)?);
         let record = self.record();
         let version: VersionId = match which {
             Which::Current => return Some(Leaked::Current),
@@ -144,6 +92,11 @@ impl World {
             Which::Any(n) => record.versions().get(n % record.versions().len().max(1))?.id,
         };
         Some(Leaked::Version(version))
+    }
+
+    fn pointer_in_play(&self) -> bool {
+        let phase = self.record().run().map(|run| run.phase.clone());
+        matches!(phase, Some(RunPhase::Promoting { .. } | RunPhase::Soaking { .. }))
     }
 
     fn pass(&self, time: Duration) {
@@ -158,6 +111,7 @@ impl World {
             // The revision before the first: no record yet.
             Err(RotationError::Backend(error)) if error.operation() == Operation::Load && self.reads_stale() => {}
             Err(RotationError::RunVanished { .. }) if self.reads_stale() => {}
+            Err(error) if self.is_full(&error) => {}
             Err(error) => self.defect(&error.to_string()),
         }
     }

@@ -81,6 +81,8 @@ impl<B: SecretBackend> Rotator<B> {
             let key = record.id().clone();
             return Ok(Death::NeedsOperator(NeedsOperator::RevokeByHand { key, version, instructions }));
         }
+        // "Not found" is as old as the question: a key may appear while the answer is on its way.
+        let asked_at = self.clock.now();
         let found = issuer.find(cx, record, Some(version)).await?;
         let is_it = |found: &IssuerKey| found.label == version && !names_another(record, version, &found.reference);
         if let Some(found) = found.into_iter().find(is_it) {
@@ -91,7 +93,7 @@ impl<B: SecretBackend> Rotator<B> {
             });
         }
         let until = add(condemned.entered_at, record.policy().zombie_horizon);
-        let left = (until - self.clock.now()).to_std().unwrap_or_default();
+        let left = (until - asked_at).to_std().unwrap_or_default();
         if left.is_zero() {
             let evidence = Evidence::lossy("never appeared at the issuer, and its create can no longer land");
             return self.bury(cx, read, version, Proof::NeverAppeared(evidence)).await;

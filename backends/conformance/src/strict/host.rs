@@ -80,6 +80,11 @@ impl Host {
         self.life().trace.len()
     }
 
+    /// The call it has begun last.
+    pub fn last_call(&self) -> Option<Call> {
+        self.life().trace.last().copied()
+    }
+
     /// Every call it has begun, in order.
     pub fn trace(&self) -> Vec<Call> {
         self.life().trace.clone()

@@ -39,6 +39,10 @@ pub(super) struct State {
     pub(super) made: u64,
     pub(super) linger: u32,
     pub(super) forgets: bool,
+    /// Keys that carry no label.
+    pub(super) strangers: BTreeMap<KeyId, usize>,
+    /// Calls answered, and changes made behind everybody's back.
+    pub(super) touched: u64,
 }
 
 #[derive(Debug)]
@@ -91,10 +95,22 @@ impl FakeIssuer {
     /// Lets every late create land now. Answers how many did.
     pub fn land_late(&self) -> usize {
         let mut state = self.state();
+        state.touched += 1;
         let late = std::mem::take(&mut state.late);
         let landed = late.len();
         state.keys.extend(late.into_iter().map(|(_, key)| key));
         landed
+    }
+
+    /// Lets every late create land now, and none be late from now on, whatever was scripted.
+    pub fn be_punctual(&self) {
+        self.state().script.clear();
+        self.land_late();
+    }
+
+    /// Somebody makes this many keys without a label: they take places, and no call finds them.
+    pub fn add_strangers(&self, key: &KeyId, keys: usize) {
+        *self.state().strangers.entry(key.clone()).or_default() += keys;
     }
 
     /// From now on a revoked key is accepted for so many probes more.
@@ -116,7 +132,9 @@ impl FakeIssuer {
 
     /// Ends a version behind everybody's back.
     pub fn kill(&self, version: VersionId) {
-        for key in self.state().keys.iter_mut().filter(|key| key.label == version) {
+        let mut state = self.state();
+        state.touched += 1;
+        for key in state.keys.iter_mut().filter(|key| key.label == version) {
             key.life = Life::Revoked(0);
         }
     }
@@ -124,6 +142,18 @@ impl FakeIssuer {
     /// How often create was called for a version. More than once breaks the contract.
     pub fn creates(&self, version: VersionId) -> u32 {
         self.state().creates.get(&version).copied().unwrap_or(0)
+    }
+
+    /// How often create was called for the version it was called for most. More than once breaks
+    /// the contract.
+    pub fn most_creates(&self) -> u32 {
+        self.state().creates.values().copied().max().unwrap_or(0)
+    }
+
+    /// Rises with everything that may have changed what the issuer has: cheap to ask after every
+    /// call.
+    pub fn touched(&self) -> u64 {
+        self.state().touched
     }
 
     /// How often create was called for every version it was called for.
@@ -166,6 +196,7 @@ impl FakeIssuer {
 impl State {
     /// Counts a call, and lets what is due land.
     pub(super) fn tick(&mut self) {
+        self.touched += 1;
         let (due, waiting) = std::mem::take(&mut self.late).into_iter().partition(|(left, _)| *left == Some(0));
         self.late = waiting;
         let due: Vec<(Option<usize>, Key)> = due;
@@ -173,6 +204,13 @@ impl State {
         for (left, _) in &mut self.late {
             *left = left.map(|n| n - 1);
         }
+    }
+
+    /// How many places are taken: also by what has not appeared yet, and by what carries no label.
+    pub(super) fn taken(&self, of: &KeyId) -> usize {
+        let late = self.late.iter().map(|(_, key)| key);
+        let ours = self.keys.iter().chain(late).filter(|k| k.of == *of && !matches!(k.life, Life::Revoked(_)));
+        ours.count() + self.strangers.get(of).copied().unwrap_or(0)
     }
 
     /// A value nobody has had before.

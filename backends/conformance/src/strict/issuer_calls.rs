@@ -20,8 +20,7 @@ impl KeyIssuer for FakeIssuer {
         let mut state = self.enter(cx, Operation::Create, new.record).map_err(CreateError::NotCreated)?;
         *state.creates.entry(new.version.id).or_default() += 1;
         let of = new.record.id();
-        let works = state.keys.iter().filter(|k| k.of == *of && !matches!(k.life, Life::Revoked(_))).count();
-        if self.capabilities.max_live.is_some_and(|cap| works >= cap as usize) {
+        if self.capabilities.max_live.is_some_and(|cap| state.taken(of) >= cap as usize) {
             return Err(refuse(ErrorKind::Quota));
         }
         let material = mint(&mut state, new).ok_or_else(|| refuse(ErrorKind::Invalid))?;

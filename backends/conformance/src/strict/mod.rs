@@ -34,6 +34,7 @@ mod issuer_calls;
 mod listing;
 mod plan;
 mod run;
+mod script;
 mod state;
 mod store;
 mod validator;

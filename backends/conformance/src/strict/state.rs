@@ -69,6 +69,8 @@ pub(super) struct State {
     pub(super) damaged: BTreeSet<KeyId>,
     /// How many more loads and listings answer the revision before the last.
     pub(super) stale: usize,
+    /// Changes of records, material and pointers.
+    pub(super) touched: u64,
 }
 
 /// The material of one key.
@@ -76,6 +78,8 @@ pub(super) struct State {
 pub(super) struct Shelf {
     pub(super) moves: u64,
     pub(super) shows: Option<(PublicationId, VersionId)>,
+    /// Somebody else wrote over it.
+    pub(super) foreign: bool,
     pub(super) jars: BTreeMap<VersionId, Jar>,
     pub(super) publications: BTreeSet<PublicationId>,
 }
@@ -90,6 +94,7 @@ pub(super) struct Jar {
 impl Shelf {
     pub(super) fn pointer(&self, store: &str, key: &KeyId) -> Pointer {
         let shows = match self.shows {
+            _ if self.foreign => Shows::Foreign,
             None => Shows::Nothing,
             Some((publication, version)) => Shows::Ours { publication, version },
         };

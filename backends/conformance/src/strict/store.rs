@@ -11,7 +11,7 @@ use keyward_core::{
     Stamped, Survey, Swap, SystemClock, Target, VersionId, Withdraw,
 };
 
-use super::state::{Jar, Misuse, Move, Shelf, State, stamp};
+use super::state::{Jar, Misuse, Shelf, State, stamp};
 
 /// A store in memory that keeps the contract to the letter, and no promise beyond it.
 ///
@@ -69,42 +69,6 @@ impl StrictFake {
         self
     }
 
-    /// Makes the next `calls` loads and listings answer the revision before the last: a record
-    /// that was written once only is not there at all.
-    pub fn serve_stale(&self, calls: usize) {
-        self.state().stale = calls;
-    }
-
-    /// Makes the record of a key unreadable (`Tampered`), or readable again.
-    pub fn damage(&self, key: &KeyId, damaged: bool) {
-        let mut state = self.state();
-        if damaged {
-            state.damaged.insert(key.clone());
-        } else {
-            state.damaged.remove(key);
-        }
-    }
-
-    /// The newest revision of a record, whatever is scripted.
-    pub fn record(&self, key: &KeyId) -> Option<KeyRecord> {
-        self.state().records.get(key).and_then(|all| all.last()).cloned()
-    }
-
-    /// Every revision a record went through, oldest first.
-    pub fn revisions(&self, key: &KeyId) -> Vec<KeyRecord> {
-        self.state().records.get(key).cloned().unwrap_or_default()
-    }
-
-    /// Every move of a pointer, oldest first.
-    pub fn moves(&self) -> Vec<Move> {
-        self.state().moves.clone()
-    }
-
-    /// What callers did against the protocol. A correct engine leaves this empty, whatever fails.
-    pub fn misuse(&self) -> Vec<Misuse> {
-        self.state().misuse.clone()
-    }
-
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,6 +112,9 @@ impl StrictFake {
         let shelf = state.shelves.get(id).ok_or_else(missing)?;
         let (version, publication) = match item.select {
             Select::Version(version) => (version, None),
+            Select::Current | Select::CurrentUnless(_) if shelf.foreign => {
+                return Err(self.error(ErrorKind::Conflict, Operation::Read).with_key(id));
+            }
             Select::Current | Select::CurrentUnless(_) => {
                 let (publication, version) = shelf.shows.ok_or_else(missing)?;
                 if item.select == Select::CurrentUnless(publication) {
@@ -207,6 +174,7 @@ impl SecretBackend for StrictFake {
         if let Some(from) = current.map(|c| c.value.revision()).filter(|from| from + 1 != next.revision()) {
             state.misuse.push(Misuse::RevisionJump { key: key.clone(), from, to: next.revision() });
         }
+        state.touched += 1;
         let revisions = state.records.entry(key.clone()).or_default();
         revisions.push(next.clone());
         let stamp = stamp(&self.id, key, revisions.len());
@@ -241,6 +209,7 @@ impl SecretBackend for StrictFake {
             return Ok(Stage::Conflict);
         }
         jars.insert(version, Jar { material: material.duplicate(), withdrawn: false });
+        state.touched += 1;
         self.log(&mut state, AuditEvent::new(AuditAction::Stage, cx).key(&key.id).version(version));
         Ok(Stage::Stored)
     }
@@ -262,7 +231,7 @@ impl SecretBackend for StrictFake {
         let missing = || self.error(ErrorKind::NotFound, Operation::Publish).with_key(&key.id);
         let shelf = state.shelves.get_mut(&key.id).ok_or_else(missing)?;
         let pointer = shelf.pointer(&self.id, &key.id);
-        if shelf.shows == Some((publication, version)) {
+        if !shelf.foreign && shelf.shows == Some((publication, version)) {
             return Ok(Publish::AlreadyThere(pointer.token));
         }
         if pointer.token != *expect {
@@ -272,8 +241,9 @@ impl SecretBackend for StrictFake {
             return Err(missing());
         }
         shelf.moves += 1;
-        shelf.shows = Some((publication, version));
+        (shelf.shows, shelf.foreign) = (Some((publication, version)), false);
         let token = shelf.pointer(&self.id, &key.id).token;
+        state.touched += 1;
         state.note_publish(&key.id, publication, version);
         self.log(&mut state, AuditEvent::new(AuditAction::Publish, cx).key(&key.id).version(version));
         Ok(Publish::Moved(token))
@@ -286,7 +256,7 @@ impl SecretBackend for StrictFake {
     async fn withdraw(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Withdraw> {
         let mut state = self.open(cx, Operation::Withdraw, key)?;
         let shelf = state.shelves.entry(key.id.clone()).or_default();
-        if shelf.shows.is_some_and(|(_, shown)| shown == version) {
+        if !shelf.foreign && shelf.shows.is_some_and(|(_, shown)| shown == version) {
             let error = self.error(ErrorKind::Conflict, Operation::Withdraw).with_key(&key.id);
             return Err(error.with_detail("the pointer shows this version; publish another one first"));
         }
@@ -301,6 +271,7 @@ impl SecretBackend for StrictFake {
                 Withdraw::Destroyed
             }
         };
+        state.touched += 1;
         self.log(&mut state, AuditEvent::new(AuditAction::Withdraw, cx).key(&key.id).version(version));
         Ok(answer)
     }
@@ -319,6 +290,7 @@ impl SecretBackend for StrictFake {
         }
         let Shelf { moves, publications, .. } = std::mem::take(shelf);
         *shelf = Shelf { moves: moves + 1, publications, ..Shelf::default() };
+        state.touched += 1;
         self.log(&mut state, AuditEvent::new(AuditAction::Retire, cx).key(&key.id));
         Ok(Retire::Retired)
     }

@@ -51,6 +51,11 @@ impl FakeValidator {
         self.state().script.extend(script);
     }
 
+    /// Forgets what was decided about the next probes: from now on the truth is told.
+    pub fn be_honest(&self) {
+        self.state().script.clear();
+    }
+
     /// How many probes were made.
     pub fn probes(&self) -> u64 {
         self.state().probes

@@ -158,3 +158,42 @@ fn store_issuer_and_validator_share_the_numbering_of_their_host() {
     let answer = block_on(refused.create(&cx(), issue(&record, version)));
     assert!(matches!(answer, Err(CreateError::NotCreated(_))), "a refused create leaves none");
 }
+
+#[test]
+fn what_has_not_appeared_yet_takes_a_place() {
+    let (issuer, (record, version)) = (FakeIssuer::capped(1), planned());
+    let issue = issue(&record, version);
+    block_on(async {
+        issuer.delay_creates([Some(Late::ByHand), Some(Late::ByHand)]);
+        assert!(matches!(issuer.create(&cx(), issue).await, Err(CreateError::Unknown(_))));
+        let refused = issuer.create(&cx(), issue).await;
+        assert!(matches!(refused, Err(CreateError::NotCreated(ref error)) if error.kind() == ErrorKind::Quota));
+        assert_eq!((issuer.working(&key()), issuer.most_creates()), (vec![], 2));
+
+        issuer.be_punctual();
+        assert_eq!(issuer.working(&key()), vec![version]);
+        issuer.kill(version);
+        created(&issuer, issue).await;
+        issuer.kill(version);
+        issuer.add_strangers(&key(), 1);
+        assert!(matches!(issuer.create(&cx(), issue).await, Err(CreateError::NotCreated(_))), "a key of somebody else");
+        assert!(issuer.find(&cx(), &record, None).await.expect("keys").is_empty());
+    });
+}
+
+#[test]
+fn whatever_may_have_changed_something_is_noticed() {
+    let (issuer, (record, version)) = (FakeIssuer::default(), planned());
+    let mut seen = issuer.touched();
+    let mut rises = |issuer: &FakeIssuer| std::mem::replace(&mut seen, issuer.touched()) < issuer.touched();
+    block_on(async {
+        created(&issuer, issue(&record, version)).await;
+        assert!(rises(&issuer));
+        issuer.kill(version);
+        assert!(rises(&issuer));
+        issuer.land_late();
+        assert!(rises(&issuer));
+        issuer.working(&key());
+        assert!(!rises(&issuer), "a look changes nothing");
+    });
+}

@@ -3,8 +3,8 @@
 use futures_lite::future::block_on;
 use keyward_conformance::strict::{Misuse, StrictFake};
 use keyward_core::{
-    ErrorKind, Evidence, Expect, ListQuery, PublicationId, Publish, SecretBackend, SecretBackendExt, Stage, Swap,
-    Transition, VersionId, VersionState,
+    ErrorKind, Evidence, Expect, ListQuery, Pointer, PublicationId, Publish, SecretBackend, SecretBackendExt, Select,
+    Shows, Stage, Swap, Transition, VersionId, VersionState,
 };
 
 use super::{change, cx, key, material, noted, planned, record};
@@ -107,5 +107,33 @@ fn misuse_that_cannot_be_refused_is_written_down() {
             ]
         );
         assert_eq!(store.moves().len(), 2);
+    });
+}
+
+#[test]
+fn what_is_written_lost_or_restored_by_hand_is_seen() {
+    let store = StrictFake::default();
+    block_on(async {
+        let (record, version) = planned();
+        let (target, publication) = (record.target(), PublicationId::first(version));
+        let Ok(Swap::Applied(stamp)) = store.swap(&cx(), &key(), Expect::Absent, &record).await else { panic!() };
+        store.stage(&cx(), &target, version, &material("value")).await.expect("a stage");
+        let token = store.pointer(&cx(), &target).await.expect("a pointer").token;
+
+        store.write_by_hand(&key());
+        let answer = store.publish(&cx(), &target, version, publication, &token).await;
+        let Ok(Publish::Conflict(Pointer { shows: Shows::Foreign, token })) = answer else { panic!("{answer:?}") };
+        let read = store.read_one(&cx(), &target, Select::Current).await;
+        assert!(read.is_err_and(|error| error.kind() == ErrorKind::Conflict));
+        let moved = store.publish(&cx(), &target, version, publication, &token).await;
+        assert!(matches!(moved, Ok(Publish::Moved(_))), "over what the caller has seen");
+
+        store.lose(&key(), version);
+        let read = store.read_one(&cx(), &target, Select::Version(version)).await;
+        assert!(read.is_err_and(|error| error.kind() == ErrorKind::NotFound));
+
+        store.swap(&cx(), &key(), Expect::At(stamp), &noted(&record)).await.expect("a swap");
+        store.restore(&key(), 1);
+        assert_eq!(store.record(&key()), Some(record));
     });
 }

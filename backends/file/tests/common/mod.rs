@@ -136,13 +136,17 @@ pub(crate) fn shows(store: &FileBackend, id: &KeyId, text: &str) -> bool {
 pub(crate) fn child(site: &Site, test: &str, mode: &str) -> Child {
     Command::new(std::env::current_exe().expect("this binary"))
         .args(["--ignored", "--exact", test, "--nocapture"])
-        .env(DIRECTORY, site.path())
-        .env(MODE, mode)
+        .envs(told(site, mode))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("a child process")
+}
+
+/// What a child must be told.
+pub(crate) fn told(site: &Site, mode: &str) -> [(&'static str, std::ffi::OsString); 2] {
+    [(DIRECTORY, site.path().into()), (MODE, mode.into())]
 }
 
 /// In the child: the store and the mode the parent chose. Nothing when there is no parent, as when someone runs all

@@ -12,6 +12,7 @@
 mod builder;
 mod engine;
 mod error;
+mod fleet;
 mod gate;
 mod import;
 mod operator;
@@ -25,6 +26,10 @@ mod timed;
 pub use builder::{Rotator, RotatorBuilder};
 pub(crate) use engine::Death;
 pub use error::{NeedsOperator, RotationError};
+pub use fleet::{
+    Budget, Events, FleetBuilder, FleetEvent, FleetReport, FleetRotator, HeldIssuer, Hold, KeyReport, Outcome, Paced,
+    StopHandle, Summary,
+};
 pub use gate::{GatePolicy, Verdict};
 pub(crate) use import::HandOver;
 pub use plan::{Plan, PlannedStep};

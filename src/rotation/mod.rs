@@ -10,6 +10,7 @@
 //! [`Rotator::start_or_resume`] and goes on.
 
 mod builder;
+pub mod drill;
 mod engine;
 mod error;
 mod fleet;

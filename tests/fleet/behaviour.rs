@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_lite::future::block_on;
+use futures_lite::future::{self, block_on};
 use keyward::core::{Clock, ErrorKind, Operation, RunKind, VersionState};
 use keyward::issuer::ManualIssuer;
 use keyward::leak::{LeakReport, LeakResponse, Leaked};
@@ -26,15 +26,18 @@ fn a_key_that_soaks_waits_in_its_record_and_the_pass_returns() {
         let world = World::in_service(memory(), 3).await;
         let named = due_by_name(&world, 0..3);
         world.clock.advance(DAY);
-        let mut fleet = world.fleet().schedule(named).build().expect("a fleet");
+        let host = Host::steady("a");
+        let mut fleet = world.fleet_on(&host).schedule(named).build().expect("a fleet");
         let report = world.while_time_goes_by(fleet.pass()).await;
         assert_eq!(report.summary().waiting, 3, "{report}");
         let until = outcome_of(&report, 0).until().expect("a time");
         assert_eq!(report.next_due, report.keys.iter().filter_map(|key| key.outcome.until()).min());
         assert!(until - report.ended_at <= TimeDelta::hours(12), "as often as the gate is asked");
 
+        let calls = host.calls();
         let again = world.while_time_goes_by(fleet.pass()).await;
-        assert_eq!(again.summary().waiting, 3, "nothing is stepped before its time: {again}");
+        assert_eq!(again.summary().waiting, 3, "{again}");
+        assert_eq!(host.calls(), calls + 1, "listed, and nothing is stepped before its time");
         let creates = world.vendors[0].creates();
         for _ in 0..20 {
             let report = world.while_time_goes_by(fleet.pass()).await;
@@ -245,7 +248,7 @@ fn a_running_fleet_follows_the_clock_and_stops_when_told() {
                 }
             }
         };
-        let both = futures_lite::future::zip(fleet.run_forever(), tail);
+        let both = future::zip(fleet.run_forever(), tail);
         let (report, ()) = world.while_time_goes_by(both).await;
         assert_eq!(report.summary().completed, 1);
         let after = world.while_time_goes_by(fleet.pass()).await;
@@ -264,11 +267,11 @@ fn waiting_keys_are_stepped_between_two_looks() {
         let end = world.clock.now() + TimeDelta::days(4);
         let hours = async {
             loop {
-                futures_lite::future::yield_now().await;
+                future::yield_now().await;
                 world.clock.advance(Duration::from_secs(1));
             }
         };
-        futures_lite::future::or(async { drop(fleet.run_until(end).await) }, hours).await;
+        future::or(async { drop(fleet.run_until(end).await) }, hours).await;
         let lists = host.trace().iter().filter(|call| call.operation == Operation::List).count();
         assert_eq!(lists, 1, "the store was looked at once");
         for n in 0..2 {
@@ -324,6 +327,32 @@ fn a_full_record_is_swept_before_another_version_is_made() {
             world.sleep_until(&report);
         }
         world.check_at_rest(&world.record(0).await).await;
+    });
+}
+
+/// A listing is old by the time a key's turn comes: what another process did meanwhile counts.
+#[test]
+fn a_key_that_was_seen_to_meanwhile_is_not_rotated_again() {
+    block_on(async {
+        let world = World::registered(memory(), 2).await;
+        let schedule = Schedule::default().first_versions();
+        let mut slow = world.fleet().schedule(schedule).concurrency(1, 1).build().expect("a fleet");
+        let mut events = slow.events();
+        let mut pass = Box::pin(slow.pass());
+        let begun = async {
+            let first = events.next().await;
+            assert!(matches!(first, Some(FleetEvent::Started { key, .. }) if key == id(0)));
+        };
+        future::or(async { drop(pass.as_mut().await) }, begun).await;
+
+        let mut other = world.fleet().schedule(due_by_name(&world, 1..2)).build().expect("a fleet");
+        world.clock.advance(Duration::from_secs(2));
+        let report = world.while_time_goes_by(other.pass()).await;
+        assert!(matches!(outcome_of(&report, 1), Outcome::Finished { .. }), "{report}");
+
+        let report = world.while_time_goes_by(pass).await;
+        assert!(matches!(outcome_of(&report, 1), Outcome::DoneElsewhere), "{report}");
+        assert_eq!(world.vendors[1].creates(), 1);
     });
 }
 

@@ -121,12 +121,20 @@ async fn finish(world: &World, tally: &mut Tally) -> FleetReport {
     panic!("the wave does not end");
 }
 
-/// The same on a world without kills: the limits are reached and not exceeded.
+/// Without kills: the limits are reached and not exceeded, also where one vendor's keys come first.
 pub(crate) async fn the_limits_are_kept(store: Store, keys: usize) {
-    let world = World::registered(store, keys).await;
+    let world = World::empty(store);
+    for n in 0..keys {
+        let mut draft = world.draft(n);
+        if n < keys / 3 {
+            draft.issuer = "vendor-0".parse().expect("a name");
+        }
+        world.register(draft).await;
+    }
     let schedule = Schedule::default().first_versions();
     let mut fleet = world.fleet().schedule(schedule).build().expect("a fleet");
-    world.while_time_goes_by(fleet.pass()).await;
+    let report = world.while_time_goes_by(fleet.pass()).await;
+    assert_eq!(report.summary().completed, keys, "{report}");
     assert_eq!(world.everywhere.most(), 8, "in all");
     let most: Vec<_> = world.vendors.iter().map(Vendor::most_at_once).collect();
     assert!(most.iter().all(|most| *most <= 2) && most.contains(&2), "at each vendor: {most:?}");

@@ -8,7 +8,7 @@ use keyward::core::{Clock, ErrorKind, Operation, RunKind, VersionState};
 use keyward::issuer::ManualIssuer;
 use keyward::leak::{LeakReport, LeakResponse, Leaked};
 use keyward::rotation::{
-    Cause, FleetEvent, FleetRotator, Hold, NeedsOperator, Outcome, RotationError, Rotator, Schedule,
+    Cause, Events, FleetEvent, FleetRotator, Hold, NeedsOperator, Outcome, RotationError, Rotator, Schedule,
 };
 use keyward_conformance::strict::{Fault, FaultPlan, Host};
 
@@ -168,6 +168,61 @@ fn a_leak_is_answered_also_where_the_issuer_is_held() {
         LeakResponse::open(&rotator, &report).await.expect("open");
         let report = world.while_time_goes_by(fleet.pass()).await;
         assert!(matches!(outcome_of(&report, 0), Outcome::Contained), "{report}");
+    });
+}
+
+#[test]
+fn what_fails_is_tried_again_later_and_later_but_a_leak_every_minute() {
+    block_on(async {
+        let world = World::in_service(memory(), 1).await;
+        let mut unknown = world.draft(1);
+        unknown.issuer = "nobody-knows".parse().expect("a name");
+        world.register(unknown).await;
+        let rotator = world.rotator(world.store.clone(), &Host::steady("reporter")).build().expect("a rotator");
+        let leak = LeakReport::of(id(0), Leaked::Current, "a paste site").expect("a report");
+        LeakResponse::open(&rotator, &leak).await.expect("open");
+        world.vendors[0].refuse(true);
+
+        let schedule = Schedule::default().first_versions();
+        let mut fleet = world.fleet().schedule(schedule).build().expect("a fleet");
+        let (mut pauses, mut leak_pauses) = (Vec::new(), Vec::new());
+        for _ in 0..8 {
+            let report = world.while_time_goes_by(fleet.pass()).await;
+            let pause = |n| outcome_of(&report, n).until().map(|until| (until - report.ended_at).num_minutes());
+            pauses.push(pause(1).expect("it waits"));
+            leak_pauses.push(pause(0).expect("it waits"));
+            world.clock.advance(Duration::from_secs(60 * 60));
+        }
+        for (pause, usual) in pauses.iter().zip([1, 2, 4, 8, 16, 32, 60, 60]) {
+            assert!((usual - 4..=usual).contains(pause), "the rest of a pass takes a part of it: {pauses:?}");
+        }
+        assert!(leak_pauses.iter().all(|pause| *pause <= 1), "{leak_pauses:?}");
+        world.vendors[0].refuse(false);
+        for _ in 0..3 {
+            world.while_time_goes_by(fleet.pass()).await;
+            world.clock.advance(Duration::from_secs(60));
+        }
+        let incident = world.record(0).await.incidents()[0].state;
+        assert_eq!(incident, keyward::core::IncidentState::AwaitingReview);
+    });
+}
+
+#[test]
+fn a_reader_that_falls_behind_misses_the_oldest_events_and_is_told() {
+    block_on(async {
+        let world = World::registered(memory(), 1_000).await;
+        let schedule = Schedule::default().first_versions();
+        let mut fleet = world.fleet().schedule(schedule).build().expect("a fleet");
+        let mut events = fleet.events();
+        world.while_time_goes_by(fleet.pass()).await;
+        drop(fleet);
+        let (mut read, mut last) = (0, None);
+        while let Some(event) = events.next().await {
+            (read, last) = (read + 1, Some(event));
+        }
+        assert_eq!(read, Events::CAPACITY, "what was kept, and then the end");
+        assert!(events.missed() >= 1_000, "{}", events.missed());
+        assert!(matches!(last, Some(FleetEvent::PassEnded(summary)) if summary.completed == 1_000));
     });
 }
 

@@ -46,7 +46,7 @@ impl<B: SecretBackend> Visitor<'_, B> {
         let mut verdict = Verdict::Silent;
         let outcome = match self.see_to(&candidate, &mut verdict).await {
             Ok(outcome) => outcome,
-            Err(error) => self.failed(error, candidate.failures, &mut verdict),
+            Err(error) => self.failed(error, &candidate, &mut verdict),
         };
         let report = candidate.becomes(outcome);
         self.events.tell(|| FleetEvent::of(&report));
@@ -86,11 +86,11 @@ impl<B: SecretBackend> Visitor<'_, B> {
                 Err(error) => return Err(error),
             },
         };
-        self.step_on(&mut work, &record, verdict).await
+        self.step_on(&mut work, &record, due.cause, verdict).await
     }
 
     /// Steps until there is nothing to do for a while.
-    async fn step_on(&self, work: &mut Work<'_, B>, record: &KeyRecord, verdict: &mut Verdict) -> Ended {
+    async fn step_on(&self, work: &mut Work<'_, B>, record: &KeyRecord, cause: Cause, verdict: &mut Verdict) -> Ended {
         // The longest that is sat out in one turn: a new key may take its time to be known everywhere.
         let patience = record.policy().propagation + 2 * SHORT;
         let mut watching = is_watched(record);
@@ -134,7 +134,8 @@ impl<B: SecretBackend> Visitor<'_, B> {
                     self.stop.or(self.rotator.clock().sleep(at_most)).await;
                 }
                 Turn::Operator(what) => {
-                    return Ok(Outcome::NeedsOperator { what, until: self.after(self.settings.operator_every) });
+                    let until = self.after(at_most(cause, self.settings.operator_every));
+                    return Ok(Outcome::NeedsOperator { what, until });
                 }
                 Turn::Done(outcome) => {
                     match outcome {
@@ -172,13 +173,14 @@ impl<B: SecretBackend> Visitor<'_, B> {
         }
     }
 
-    fn failed(&self, error: RotationError, failures: u32, verdict: &mut Verdict) -> Outcome {
+    fn failed(&self, error: RotationError, candidate: &Candidate, verdict: &mut Verdict) -> Outcome {
         if let RotationError::Backend(error) = &error
             && of_the_issuer(error.operation())
         {
             *verdict = Verdict::Bad;
         }
-        let until = self.after(doubled(Duration::from_secs(60), failures));
+        let pause = doubled(Duration::from_secs(60), candidate.failures);
+        let until = self.after(at_most(candidate.due.cause, pause));
         Outcome::Failed { error, until }
     }
 
@@ -214,6 +216,11 @@ fn is_crowded(error: &RotationError) -> bool {
 fn of_the_issuer(operation: Operation) -> bool {
     use Operation::{Create, Find, Probe, Revoke, Scope, Status, Switch};
     matches!(operation, Create | Find | Probe | Revoke | Scope | Status | Switch)
+}
+
+/// A leak is not left alone for longer than a minute.
+fn at_most(cause: Cause, pause: Duration) -> Duration {
+    if cause == Cause::Leak { pause.min(Duration::from_secs(60)) } else { pause }
 }
 
 /// `first`, doubled with each failure, up to an hour.

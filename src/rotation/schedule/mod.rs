@@ -78,8 +78,9 @@ impl Schedule {
         self
     }
 
-    /// A person left at this time: versions planned before that are due where the person is, or
-    /// was, owner or backup owner. Compared without regard to case.
+    /// A person left at this time: versions planned before that are due where the person is owner
+    /// or backup owner. Compared without regard to case. The record does not say who was owner
+    /// before: hand the ownership over after the rotation, or name the keys.
     #[must_use]
     pub fn person_left(mut self, person: &str, at: DateTime<Utc>) -> Self {
         self.left.insert(person.to_lowercase(), at);

@@ -10,13 +10,16 @@
 //! [`Rotator::start_or_resume`] and goes on.
 
 mod builder;
+pub mod drill;
 mod engine;
 mod error;
+mod fleet;
 mod gate;
 mod import;
 mod operator;
 mod plan;
 mod run;
+mod schedule;
 mod step;
 mod sweep;
 mod timed;
@@ -24,10 +27,15 @@ mod timed;
 pub use builder::{Rotator, RotatorBuilder};
 pub(crate) use engine::Death;
 pub use error::{NeedsOperator, RotationError};
+pub use fleet::{
+    Budget, Events, FleetBuilder, FleetEvent, FleetReport, FleetRotator, HeldIssuer, Hold, KeyReport, Outcome, Paced,
+    StopHandle, Summary,
+};
 pub use gate::{GatePolicy, Verdict};
 pub(crate) use import::HandOver;
 pub use plan::{Plan, PlannedStep};
 pub use run::RotationRun;
 pub(crate) use run::backoff;
+pub use schedule::{Cause, Due, Schedule};
 pub use step::{RunReport, Step};
 pub use sweep::SweepReport;

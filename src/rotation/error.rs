@@ -59,6 +59,19 @@ pub enum NeedsOperator {
         /// What was seen.
         why: String,
     },
+    /// The old version is wanted back and cannot serve: it is dead, or its material is lost. The
+    /// new one stays with readers.
+    #[error(
+        "{key}: version {version} cannot serve again ({why}); the new version stays published: cure what ails it, or go on by an override of the gate"
+    )]
+    CannotComeBack {
+        /// The key.
+        key: KeyId,
+        /// The old version.
+        version: VersionId,
+        /// What was seen.
+        why: String,
+    },
     /// Replacing a leaked key failed for a reason that trying again does not cure.
     #[error("{key}: no replacement of the leaked key passed ({why}); cure that, then go on with the incident")]
     NotReplaced {
@@ -121,6 +134,18 @@ pub enum RotationError {
         live: usize,
         /// How many the issuer allows.
         cap: u32,
+    },
+    /// The old version cannot serve again; the new one stays. Nothing was changed.
+    #[error(
+        "{key}: version {version} cannot serve again ({why}); the new version stays. If it was switched on just now repeat this, otherwise go forward"
+    )]
+    CannotComeBack {
+        /// The key.
+        key: KeyId,
+        /// The old version.
+        version: VersionId,
+        /// What was seen.
+        why: String,
     },
     /// The supplied material is not acceptable.
     #[error(transparent)]

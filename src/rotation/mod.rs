@@ -9,6 +9,7 @@
 //! effect. A process that dies between any two calls is followed by any other: it calls
 //! [`Rotator::start_or_resume`] and goes on.
 
+mod back;
 mod builder;
 mod engine;
 mod error;

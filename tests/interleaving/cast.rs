@@ -22,6 +22,7 @@ pub(crate) enum Act {
     Abort,
     RollBack,
     Leak(Which, usize),
+    Reactivate,
     Sweep,
     Annotate,
 }
@@ -37,7 +38,8 @@ pub(crate) enum Which {
 
 impl Act {
     pub(crate) fn pick(dice: &mut Dice, leaks_left: &mut usize) -> Self {
-        match dice.below(13) {
+        match dice.below(14) {
+            8 => Self::Reactivate,
             0 => Self::Abort,
             1 => Self::RollBack,
             2..=5 if *leaks_left > 0 => {
@@ -80,6 +82,7 @@ pub(crate) async fn perform(world: &World, host: &Host, rotator: &HostRotator, a
         match *act {
             Act::Rotate(steps) => rotate(world, rotator, steps).await,
             Act::Abort => world.tolerate(rotator.abort(&key(CHARGES), "changed our minds").await),
+            Act::Reactivate => world.tolerate(rotator.reactivate(&key(CHARGES), "still needed").await),
             Act::RollBack => world.tolerate(rotator.rollback(&key(CHARGES), "looks bad").await),
             Act::Leak(which, steps) => leak(world, rotator, which, steps).await,
             Act::Sweep => world.tolerate(rotator.sweep(&key(CHARGES), "daily").await),
@@ -154,6 +157,8 @@ impl World {
     fn tolerate<T>(&self, answer: Result<T, RotationError>) {
         match answer {
             Ok(_) | Err(RotationError::Refused(_) | RotationError::Contended { .. }) => {}
+            // Another host switched it off in this very moment.
+            Err(RotationError::CannotComeBack { .. }) => {}
             Err(RotationError::Backend(error)) if error.retry() != Retry::No => {}
             // The revision before the first: no record yet.
             Err(RotationError::Backend(error)) if error.operation() == Operation::Load && self.reads_stale() => {}

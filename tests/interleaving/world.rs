@@ -1,12 +1,15 @@
 //! One key, its store and its issuer, and what must hold of them after every single call.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward::core::{
-    IncidentState, KeyRecord, ManualClock, RunPhase, SecretBackend, Shows, TransitionError, VersionState,
+    Context, Error, HealthQuery, HealthReport, HealthSignal, IncidentState, KeyRecord, ManualClock, RunPhase,
+    SecretBackend, Shows, TransitionError, VersionId, VersionState, async_trait,
 };
 use keyward::leak::{LeakError, LeakResponse, LeakStep};
 use keyward::rotation::{RotationError, Rotator, Step};
@@ -15,14 +18,16 @@ use keyward_conformance::strict::{FakeIssuer, FakeValidator, Host, Late, Misuse,
 use crate::careless::Careless;
 use crate::cast::HostRotator;
 use crate::dice::Dice;
-use crate::support::{CHARGES, Counts, FAILING, HEALTHY, charges, cx, key, register};
+use crate::support::{CHARGES, FAILING, HEALTHY, charges, cx, key, register};
 
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Careless,
     issuer: FakeIssuer,
     validator: FakeValidator,
-    health: Counts,
+    health: Weather,
+    /// Versions the record had switched off at some time.
+    switched: RefCell<BTreeSet<VersionId>>,
     stale: Cell<bool>,
     /// What was checked last: a revision, and how much misuse.
     revision: Cell<u64>,
@@ -35,14 +40,15 @@ impl World {
     pub(crate) fn new(dice: &mut Dice, careless: bool) -> Self {
         let clock = Arc::new(ManualClock::default());
         let fake = StrictFake::with_clock(clock.clone());
-        let issuer = FakeIssuer::default();
+        let issuer = if dice.one_in(2) { FakeIssuer::reversible() } else { FakeIssuer::default() };
         block_on(register(&fake, &clock, charges()));
         let world = Self {
             clock,
             store: Careless { store: fake, careless },
             validator: FakeValidator::new(&issuer),
             issuer,
-            health: if dice.one_in(5) { FAILING } else { HEALTHY },
+            health: Weather::new(dice.one_in(5)),
+            switched: RefCell::default(),
             stale: Cell::new(false),
             revision: Cell::new(1),
             misuse: Cell::new(0),
@@ -60,7 +66,7 @@ impl World {
             .actor(host.name())
             .issuer("acme", host.wrap(self.issuer.clone()))
             .validator("acme", host.wrap(self.validator.clone()))
-            .health(self.health)
+            .health(self.health.clone())
             .clock(self.clock.clone())
             .takeover_after(Duration::from_secs(10))
             .poll_every(Duration::from_secs(3_600))
@@ -74,7 +80,9 @@ impl World {
 
     /// Something that happens outside every host.
     pub(crate) fn weather(&self, dice: &mut Dice) {
-        match dice.below(5) {
+        match dice.below(7) {
+            5 => self.health.turn(true),
+            6 => self.health.turn(false),
             0 => {
                 self.stale.set(true);
                 self.store.store.serve_stale(1 + dice.below(3));
@@ -142,7 +150,10 @@ impl World {
         self.must(shown.proof.is_some(), "I3: an unproven version is shown");
         self.must(survey.versions.contains(&version), "I2: nothing is stored for what is shown");
         let alive = self.issuer.live(record.id()).contains(&version);
-        self.must(alive || shown.compromised.is_some(), "I5: a dead version is shown");
+        // A sleeper may switch off what has come back since: found and put right by the reconciler.
+        let switched_off =
+            self.switched.borrow().contains(&version) && self.issuer.working(record.id()).contains(&version);
+        self.must(alive || switched_off || shown.compromised.is_some(), "I5: a dead version is shown");
     }
 
     /// What holds from one revision to the next: I1, I4, I7, I8.
@@ -153,8 +164,12 @@ impl World {
         for old in before.versions() {
             let Some(new) = after.version(old.id) else { continue };
             let rolled_back = old.state == VersionState::Overlap && new.state == VersionState::Primary;
+            let switched_on = old.state == VersionState::Suspended && new.state == VersionState::Overlap;
+            if new.state == VersionState::Suspended {
+                self.switched.borrow_mut().insert(new.id);
+            }
             let hunted_again = old.state.is_dead() && new.state == VersionState::RevokePending;
-            let forward = new.state >= old.state || rolled_back || hunted_again;
+            let forward = new.state >= old.state || rolled_back || switched_on || hunted_again;
             self.must(forward, &format!("I7: {:?} to {:?}", old.state, new.state));
         }
     }
@@ -258,6 +273,28 @@ impl World {
         self.must(shown, "at rest the pointer does not show the primary");
         let closed = record.incidents().iter().all(|i| i.state == IncidentState::AwaitingReview);
         self.must(closed, "at rest an incident is open");
+    }
+}
+
+/// How requests fare; it may turn at any time.
+#[derive(Clone, Debug)]
+struct Weather(Arc<AtomicBool>);
+
+impl Weather {
+    fn new(bad: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(bad)))
+    }
+
+    fn turn(&self, bad: bool) {
+        self.0.store(bad, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl HealthSignal for Weather {
+    async fn health(&self, cx: &Context, query: &HealthQuery) -> Result<HealthReport, Error> {
+        let counts = if self.0.load(Ordering::Relaxed) { FAILING } else { HEALTHY };
+        counts.health(cx, query).await
     }
 }
 

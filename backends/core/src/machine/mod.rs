@@ -10,6 +10,7 @@ mod leak;
 mod refuse;
 mod retire;
 mod rollback;
+mod suspend;
 mod transition;
 
 pub use edit::Edit;
@@ -109,8 +110,10 @@ impl Body {
             }
             Transition::RollBack { publication, evidence } => self.roll_back(*publication, evidence, change),
             Transition::RolledBack => self.rolled_back(change),
+            Transition::TurnRound { publication, evidence } => self.turn_round(*publication, evidence, change),
             Transition::Suspend { passed } => self.suspend(passed, change),
-            Transition::Reactivate => self.reactivate(change),
+            Transition::SwitchedOff { evidence } => self.switched_off(evidence, change),
+            Transition::Reactivate { evidence } => self.reactivate(evidence, change),
             Transition::Retire { passed } => self.begin_retiring(passed, change),
             Transition::Revoked { version, death } => self.revoked(*version, death, change),
             Transition::Gone { version } => self.gone(*version, change),
@@ -128,6 +131,12 @@ impl Body {
     /// The run under way.
     fn running(&mut self) -> Answer<&mut Run> {
         self.run.as_mut().ok_or(TransitionError::NoRun)
+    }
+
+    fn see_all(&mut self, evidence: Vec<crate::Evidence>) -> Answer {
+        let run = self.running()?;
+        evidence.into_iter().for_each(|seen| run.saw(seen));
+        Ok(())
     }
 
     /// The refusal of a move that is not legal in the run's phase.

@@ -33,6 +33,9 @@ pub enum TransitionError {
     /// No run is under way.
     #[error("no run is under way; start one")]
     NoRun,
+    /// The old version was not seen switched off.
+    #[error("the old version was not seen switched off yet; step on, or skip that by setting suspend to 0")]
+    NotSwitchedOff,
     /// The version is not in the record.
     #[error("version {version} is not in the record; read the record again")]
     NoVersion {
@@ -70,7 +73,7 @@ pub enum TransitionError {
     #[error("the new scope allows more than the recorded one; widening needs an approval with a reason")]
     ScopeWidening,
     /// A window has not elapsed.
-    #[error("the soak and overlap windows last until {until}; wait")]
+    #[error("the windows of the policy (soak, overlap, suspend) last until {until}; wait")]
     TooEarly {
         /// When they end.
         until: DateTime<Utc>,

@@ -96,6 +96,9 @@ pub enum RunPhase {
     Suspended {
         /// The new version.
         version: VersionId,
+        /// When the old one was seen switched off; absent until then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        off_since: Option<DateTime<Utc>>,
     },
     /// Past the point of no return: the old version is being revoked.
     Retiring {
@@ -122,7 +125,7 @@ impl RunPhase {
             | Self::Validated { version }
             | Self::Promoting { version, .. }
             | Self::Soaking { version }
-            | Self::Suspended { version }
+            | Self::Suspended { version, .. }
             | Self::Retiring { version }
             | Self::RollingBack { version, .. } => *version,
         }

@@ -74,7 +74,8 @@ fn shape(record: &KeyRecord) -> String {
         let asked = matches!(&run.phase, RunPhase::Plan { asked: Some(_), .. });
         let parts =
             (run.phase.name(), number(run.phase.version()), run.previous.and_then(number), run.kind.skips_soak());
-        format!("{parts:?}{asked}")
+        let off = matches!(&run.phase, RunPhase::Suspended { off_since: Some(_), .. });
+        format!("{parts:?}{asked}{off}")
     });
     let versions: Vec<_> = record.versions().iter().map(version).collect();
     let incidents: Vec<_> = record.incidents().iter().map(|i| (i.state, i.replaced_by.is_some())).collect();
@@ -112,8 +113,21 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
     let refused = || Err(if here.is_none() { "NoRun" } else { "WrongPhase" });
     let leak_run = record.run().is_some_and(|r| r.kind == RunKind::Leak);
     let early = || {
-        let served = record.run().and_then(|r| known(r.phase.version())).expect("a served version").entered_at;
-        at < served + TimeDelta::days(2)
+        let run = record.run().expect("a run");
+        let served = known(run.phase.version()).expect("a served version").entered_at;
+        // What was switched on again is watched anew.
+        let since = if here == Some("soaking") { served.max(run.entered_at) } else { served };
+        at < since + TimeDelta::days(2)
+    };
+    let suspended = |passed: &Passed| {
+        let run = record.run().expect("a run");
+        let RunPhase::Suspended { off_since, .. } = run.phase else { return Ok(()) };
+        let since = match (off_since, passed) {
+            (Some(since), _) => since,
+            (None, Passed::Operator { .. }) => run.entered_at,
+            (None, _) => return Err("NotSwitchedOff"),
+        };
+        if at < since + TimeDelta::days(1) { Err("TooEarly") } else { Ok(()) }
     };
 
     match (transition, here) {
@@ -153,6 +167,10 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
             }
         }
         (Transition::RolledBack, Some("rolling-back")) => Ok(None),
+        (Transition::TurnRound { .. }, Some("rolling-back")) => {
+            let new = record.run().and_then(|r| known(r.phase.version())).expect("a new version");
+            Ok(Some("promoting").filter(|_| new.compromised.is_none()))
+        }
 
         (Transition::Suspend { passed: Passed::NotNeeded }, Some("soaking")) => Err("WrongPhase"),
         (Transition::Suspend { .. }, Some("soaking")) => {
@@ -162,15 +180,11 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
                 Ok(Some("suspended"))
             }
         }
-        (Transition::Reactivate, Some("suspended")) => Ok(Some("soaking")),
+        (Transition::SwitchedOff { .. }, Some("suspended")) => Ok(Some("suspended")),
+        (Transition::Reactivate { .. }, Some("suspended")) => Ok(Some("soaking")),
         (Transition::Retire { passed: Passed::NotNeeded }, Some("soaking" | "suspended")) => Err("WrongPhase"),
-        (Transition::Retire { .. }, Some("soaking" | "suspended")) => {
-            if early() {
-                Err("TooEarly")
-            } else {
-                Ok(Some("retiring"))
-            }
-        }
+        (Transition::Retire { .. }, Some("soaking" | "suspended")) if early() => Err("TooEarly"),
+        (Transition::Retire { passed }, Some("soaking" | "suspended")) => suspended(passed).map(|()| Some("retiring")),
 
         (Transition::Revoked { version, death }, _) => match known(*version) {
             None => Err("NoVersion"),
@@ -239,6 +253,7 @@ fn kind(error: &TransitionError) -> &'static str {
         TransitionError::NothingToRollBackTo => "NothingToRollBackTo",
         TransitionError::NoRun => "NoRun",
         TransitionError::NoVersion { .. } => "NoVersion",
+        TransitionError::NotSwitchedOff => "NotSwitchedOff",
         TransitionError::PublicationReused => "PublicationReused",
         TransitionError::Retired => "Retired",
         TransitionError::RollbackWindowPassed => "RollbackWindowPassed",

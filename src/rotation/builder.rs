@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::{
-    Actor, Change, Clock, Context, Fingerprint, HealthSignal, HolderId, IssuerName, KeyIssuer, KeyRecord, Material,
-    Reason, SecretBackend, Stamped, SystemClock, Transition, Validator,
+    Actor, AdoptionSignal, Change, Clock, Context, Fingerprint, HealthSignal, HolderId, IssuerName, KeyIssuer,
+    KeyRecord, Material, Reason, SecretBackend, Stamped, SystemClock, Transition, UsageSignal, Validator,
 };
 use keyward_seal::InventoryKey;
 
 use crate::commit::{Commit, commit};
+use crate::keyring::Keyring;
 use crate::leak::fingerprint;
 
 use super::error::{Answer, RotationError};
@@ -41,6 +42,8 @@ pub struct Rotator<B> {
     pub(super) issuers: BTreeMap<IssuerName, Arc<dyn KeyIssuer>>,
     pub(super) validators: BTreeMap<IssuerName, Arc<dyn Validator>>,
     pub(super) health: Option<Arc<dyn HealthSignal>>,
+    pub(super) usage: Option<Arc<dyn UsageSignal>>,
+    pub(super) adoption: Option<Arc<dyn AdoptionSignal>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: GatePolicy,
     pub(super) inventory_key: Option<Arc<InventoryKey>>,
@@ -54,6 +57,7 @@ pub(super) struct Settings {
     pub(super) poll: Duration,
     pub(super) probe_gap: Duration,
     pub(super) call_limit: Duration,
+    pub(super) reader_ttl: Duration,
 }
 
 impl Default for Settings {
@@ -63,6 +67,7 @@ impl Default for Settings {
             poll: Duration::from_secs(60),
             probe_gap: Duration::from_secs(2),
             call_limit: Context::DEFAULT_TIMEOUT,
+            reader_ttl: Keyring::HARD_TTL,
         }
     }
 }
@@ -76,6 +81,8 @@ impl<B: SecretBackend> Rotator<B> {
             issuers: Vec::new(),
             validators: Vec::new(),
             health: None,
+            usage: None,
+            adoption: None,
             clock: Arc::new(SystemClock),
             gate: GatePolicy::default(),
             inventory_key: None,
@@ -132,6 +139,8 @@ pub struct RotatorBuilder<B> {
     issuers: Vec<(String, Arc<dyn KeyIssuer>)>,
     validators: Vec<(String, Arc<dyn Validator>)>,
     health: Option<Arc<dyn HealthSignal>>,
+    usage: Option<Arc<dyn UsageSignal>>,
+    adoption: Option<Arc<dyn AdoptionSignal>>,
     clock: Arc<dyn Clock>,
     gate: GatePolicy,
     inventory_key: Option<Arc<InventoryKey>>,
@@ -177,6 +186,28 @@ impl<B: SecretBackend> RotatorBuilder<B> {
         self
     }
 
+    /// When the old version was last used. It must then be silent for half the overlap, at least an
+    /// hour, before it is given up. Without a signal nobody looks, and the history says so.
+    pub fn usage(mut self, signal: impl UsageSignal + 'static) -> Self {
+        self.usage = Some(Arc::new(Timed(signal)));
+        self
+    }
+
+    /// Which consumers use which version. All must then have the new one before the old one is given
+    /// up, or be out of their time to live. A store that keeps a ledger is asked without this.
+    pub fn adoption(mut self, signal: impl AdoptionSignal + 'static) -> Self {
+        self.adoption = Some(Arc::new(Timed(signal)));
+        self
+    }
+
+    /// How long a reader serves a value after the store last confirmed it: the longest
+    /// [`hard_ttl`](crate::keyring::KeyringBuilder::hard_ttl) of any service. Default
+    /// [`Keyring::HARD_TTL`].
+    pub fn reader_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.reader_ttl = ttl;
+        self
+    }
+
     /// When the health gate passes.
     pub fn gate(mut self, gate: GatePolicy) -> Self {
         self.gate = gate;
@@ -199,7 +230,7 @@ impl<B: SecretBackend> RotatorBuilder<B> {
         self
     }
 
-    /// How long one call of the store, an issuer, a validator or the health signal may take.
+    /// How long one call of the store, an issuer, a validator or a signal may take.
     /// Default 30 s. A create that takes longer counts as unknown and is never repeated.
     pub fn call_limit(mut self, limit: Duration) -> Self {
         self.settings.call_limit = limit;
@@ -213,7 +244,7 @@ impl<B: SecretBackend> RotatorBuilder<B> {
         self
     }
 
-    /// How often the health gate is asked. Default 60 s.
+    /// How often the gates are asked. Default 60 s.
     pub fn poll_every(mut self, every: Duration) -> Self {
         self.settings.poll = every;
         self
@@ -244,6 +275,8 @@ impl<B: SecretBackend> RotatorBuilder<B> {
             issuers: parsed(self.issuers)?,
             validators: parsed(self.validators)?,
             health: self.health,
+            usage: self.usage,
+            adoption: self.adoption,
             clock: self.clock,
             gate: self.gate,
             inventory_key: self.inventory_key,

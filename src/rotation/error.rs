@@ -39,9 +39,9 @@ pub enum NeedsOperator {
         /// The key.
         key: KeyId,
     },
-    /// The longest soak is over and the gate still cannot say that the new version is healthy.
+    /// The longest soak is over and the gates still cannot say that the old version may go.
     #[error(
-        "{key}: the longest soak is over without proof of health ({why}); send traffic, override with a reason, or roll back"
+        "{key}: the longest soak is over and the gates are not passed ({why}); cure what is missing, override with a reason, or roll back"
     )]
     GateInsufficient {
         /// The key.

@@ -9,6 +9,7 @@
 //! effect. A process that dies between any two calls is followed by any other: it calls
 //! [`Rotator::start_or_resume`] and goes on.
 
+mod adoption;
 mod back;
 mod builder;
 mod engine;
@@ -21,6 +22,7 @@ mod run;
 mod step;
 mod sweep;
 mod timed;
+mod usage;
 
 pub use builder::{Rotator, RotatorBuilder};
 pub(crate) use engine::Death;

@@ -40,21 +40,31 @@ impl<B: SecretBackend> Rotator<B> {
         let soaked = now >= window_end;
         match self.ask_health(cx, record, version, run.previous, served_at, soaked).await {
             Verdict::Fail(why) => self.take_back(cx, session, read, run, version, &why).await,
-            Verdict::Pass(evidence) if soaked => {
-                let evidence = vec![Evidence::lossy(&format!("health gate passed: {evidence}"))];
-                self.give_up_old(cx, session, read, run, evidence).await
-            }
-            Verdict::Insufficient(why) if now >= add(watched_from, policy.max_soak) => {
-                let key = session.key.clone();
-                Ok(Step::NeedsOperator(NeedsOperator::GateInsufficient { key, why }))
-            }
-            verdict => {
+            verdict if !soaked => {
                 self.keep_switched_on(cx, record, run).await?;
-                let left = (window_end - now).to_std().unwrap_or_default();
-                let at_most = if left.is_zero() { self.settings.poll } else { left.min(self.settings.poll) };
+                let at_most = (window_end - now).to_std().unwrap_or_default().min(self.settings.poll);
                 Ok(Step::Wait { at_most, why: format!("soak and overlap until {window_end}; gate says {verdict}") })
             }
+            verdict => {
+                let old = old_of(record, run)?;
+                match self.ask_the_others(cx, record, verdict, old, version, now).await.passed() {
+                    Ok(evidence) => self.give_up_old(cx, session, read, run, evidence).await,
+                    Err(why) => {
+                        self.keep_switched_on(cx, record, run).await?;
+                        Ok(self.insufficient(session, why, now >= add(watched_from, policy.max_soak)))
+                    }
+                }
+            }
         }
+    }
+
+    /// The gates want to see more: again in a while, or a person decides.
+    pub(super) fn insufficient(&self, session: &Session, why: String, too_long: bool) -> Step {
+        if too_long {
+            let key = session.key.clone();
+            return Step::NeedsOperator(NeedsOperator::GateInsufficient { key, why });
+        }
+        Step::Wait { at_most: self.settings.poll, why: format!("the windows are over; the gates want more: {why}") }
     }
 
     pub(in super::super) async fn retire(

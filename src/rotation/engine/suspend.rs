@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use keyward_core::{
-    Context, ErrorKind, Evidence, Issue, IssuerStatus, KeyRecord, Passed, Probe, Run, SecretBackend, SecretBackendExt,
-    Stamped, Transition, TransitionError, Version, VersionId,
+    Context, ErrorKind, Evidence, Issue, IssuerStatus, KeyRecord, LastUse, Passed, Probe, Run, SecretBackend,
+    SecretBackendExt, Stamped, Transition, TransitionError, Version, VersionId,
 };
 
 use super::super::builder::Rotator;
-use super::super::error::{Answer, NeedsOperator};
+use super::super::error::Answer;
 use super::super::gate::Verdict;
 use super::super::run::Session;
 use super::super::step::Step;
@@ -75,6 +75,9 @@ impl<B: SecretBackend> Rotator<B> {
                     let why = "somebody switched the old key on again at the issuer";
                     return self.switch_on(cx, session, read, run, old, why).await;
                 }
+                if let Some(why) = self.asked_for_since(cx, record, old, off).await {
+                    return self.switch_on(cx, session, read, run, old, &why).await;
+                }
                 add(off, window)
             }
             None if window.is_zero() => run.entered_at,
@@ -86,22 +89,23 @@ impl<B: SecretBackend> Rotator<B> {
             let why = format!("the old key is switched off until {until}; gate says {health}");
             return Ok(Step::Wait { at_most: left.min(self.settings.poll), why });
         }
-        match health {
-            Verdict::Pass(seen) => {
-                let evidence = Evidence::lossy(&format!(
-                    "old key switched off for {} h, health gate passed: {seen}",
-                    window.as_secs() / 3_600
-                ));
-                self.retire(cx, session, read, run, Passed::Gates(vec![evidence])).await
-            }
-            Verdict::Insufficient(why) | Verdict::Fail(why) if now >= add(served_at, policy.max_soak) => {
-                let key = session.key.clone();
-                Ok(Step::NeedsOperator(NeedsOperator::GateInsufficient { key, why }))
-            }
-            verdict => {
-                let why = format!("the old key is switched off; gate says {verdict}");
-                Ok(Step::Wait { at_most: self.settings.poll, why })
-            }
+        match self.ask_the_others(cx, record, health, old, version, now).await.passed() {
+            Ok(evidence) => self.retire(cx, session, read, run, Passed::Gates(evidence)).await,
+            Err(why) => Ok(self.insufficient(session, why, now >= add(served_at, policy.max_soak))),
+        }
+    }
+
+    /// Presence is strong: whoever asks for a key that is switched off cannot work.
+    async fn asked_for_since(
+        &self,
+        cx: &Context,
+        record: &KeyRecord,
+        old: &Version,
+        off: DateTime<Utc>,
+    ) -> Option<String> {
+        match self.last_use(cx, record, old.id).await? {
+            Ok(LastUse::At(at)) if at > off => Some(format!("it was still used at {at}")),
+            _ => None,
         }
     }
 

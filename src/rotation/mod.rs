@@ -22,6 +22,7 @@ mod run;
 mod step;
 mod sweep;
 mod timed;
+mod trusted;
 mod usage;
 
 pub use builder::{Rotator, RotatorBuilder};

@@ -11,6 +11,7 @@ use keyward_core::{
 use super::builder::Rotator;
 use super::error::{Answer, RotationError};
 use super::step::{RunReport, Step};
+use super::trusted::Anchor;
 use crate::commit::Commit;
 
 /// A run in the hands of one process. Dropping it loses nothing: the journal is in the record.
@@ -35,6 +36,8 @@ pub(super) struct Session {
     pub(super) probes: Probes,
     /// The phase last seen, and since when on our own clock.
     pub(super) watched: Option<(RunPhase, Duration)>,
+    /// By what windows are judged.
+    pub(super) anchor: Anchor,
     /// Condemned versions that cannot be seen dead yet.
     pub(super) deferred: BTreeSet<VersionId>,
 }
@@ -172,6 +175,7 @@ impl<B: SecretBackend> Rotator<B> {
             minted: None,
             probes: Probes::default(),
             watched: None,
+            anchor: Anchor::drop_on(&*self.clock),
             deferred: BTreeSet::new(),
         };
         Ok(RotationRun { rotator: self, session })

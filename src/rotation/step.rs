@@ -101,6 +101,11 @@ pub enum Step {
         /// Why.
         evidence: String,
     },
+    /// Something that people should know was written into the history.
+    Noted {
+        /// What.
+        evidence: String,
+    },
     /// Another process moved the record; the next step goes on from there.
     Overtaken,
     /// Nothing to do for now: step again after at most this long.
@@ -138,6 +143,7 @@ impl fmt::Display for Step {
             Self::RolledBack { version } => write!(f, "version {version} serves again"),
             Self::TurnedRound { evidence, .. } => write!(f, "staying on the new version ({evidence})"),
             Self::Abandoned { version, evidence } => write!(f, "gave up version {version} ({evidence})"),
+            Self::Noted { evidence } => write!(f, "noted: {evidence}"),
             Self::Overtaken => f.write_str("another process moved the record"),
             Self::Wait { at_most, why } => write!(f, "waiting up to {} s: {why}", at_most.as_secs()),
             Self::NeedsOperator(what) => write!(f, "needs an operator: {what}"),

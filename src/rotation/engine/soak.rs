@@ -14,6 +14,7 @@ use super::super::error::{Answer, NeedsOperator};
 use super::super::gate::Verdict;
 use super::super::run::Session;
 use super::super::step::Step;
+use super::super::trusted::from_the_future;
 use super::comeback::{Comeback, is_clean, was_switched_off};
 use super::suspend::{joined, old_of};
 use super::validate::patience;
@@ -35,7 +36,7 @@ impl<B: SecretBackend> Rotator<B> {
         // What was switched on again is watched anew.
         let watched_from = served_at.max(run.entered_at);
         let policy = record.policy();
-        let now = self.clock.now();
+        let now = session.anchor.now(&*self.clock);
         let window_end = add(watched_from, policy.soak.max(policy.overlap));
         let soaked = now >= window_end;
         match self.ask_health(cx, record, version, run.previous, served_at, soaked).await {
@@ -46,6 +47,9 @@ impl<B: SecretBackend> Rotator<B> {
                 Ok(Step::Wait { at_most, why: format!("soak and overlap until {window_end}; gate says {verdict}") })
             }
             verdict => {
+                if let Some(why) = from_the_future(record, now) {
+                    return Ok(Step::Wait { at_most: self.settings.poll, why });
+                }
                 let old = old_of(record, run)?;
                 match self.ask_the_others(cx, record, verdict, old, version, now).await.passed() {
                     Ok(evidence) => self.give_up_old(cx, session, read, run, evidence).await,

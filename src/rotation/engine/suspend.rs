@@ -14,6 +14,7 @@ use super::super::error::Answer;
 use super::super::gate::Verdict;
 use super::super::run::Session;
 use super::super::step::Step;
+use super::super::trusted::from_the_future;
 use super::comeback::{Comeback, Look};
 use super::soak::add;
 use super::validate::patience;
@@ -83,7 +84,10 @@ impl<B: SecretBackend> Rotator<B> {
             None if window.is_zero() => run.entered_at,
             None => return self.switch_off(cx, session, read, old).await,
         };
-        let now = self.clock.now();
+        let now = session.anchor.now(&*self.clock);
+        if let Some(why) = from_the_future(record, now) {
+            return Ok(Step::Wait { at_most: self.settings.poll, why });
+        }
         if now < until {
             let left = (until - now).to_std().unwrap_or_default();
             let why = format!("the old key is switched off until {until}; gate says {health}");

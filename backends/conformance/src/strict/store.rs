@@ -85,6 +85,13 @@ impl StrictFake {
         }
     }
 
+    /// Loses the material of a version behind everybody's back, as pruning does.
+    pub fn lose(&self, key: &KeyId, version: VersionId) {
+        if let Some(shelf) = self.state().shelves.get_mut(key) {
+            shelf.jars.remove(&version);
+        }
+    }
+
     /// The newest revision of a record, whatever is scripted.
     pub fn record(&self, key: &KeyId) -> Option<KeyRecord> {
         self.state().records.get(key).and_then(|all| all.last()).cloned()

@@ -545,3 +545,32 @@ fn f37_an_old_value_lost_on_the_way_back_leaves_the_new_one_published() {
         assert_eq!(store.misuse(), vec![]);
     });
 }
+
+#[test]
+fn a_plan_is_taken_over_by_what_was_watched_never_by_what_two_clocks_say() {
+    let (store, clock) = store();
+    block_on(async {
+        let planner = rotator(&store, &clock, HEALTHY);
+        drop(planner.start(&key(CHARGES), "first key").await.expect("start"));
+        // The clock of the other host is an hour ahead; the plan is a moment old.
+        let ahead = Arc::new(ManualClock::at(keyward::core::Clock::now(&*clock) + chrono::TimeDelta::hours(1)));
+        let other = builder(store.clone(), &ahead).health(HEALTHY).build().expect("a rotator");
+        let mut waited = Duration::ZERO;
+        // A new session each time, as a scheduler has it: the process watches, not the session.
+        loop {
+            let mut run = other.resume(&key(CHARGES), "cron").await.expect("resume");
+            match run.step().await.expect("a step") {
+                Step::Wait { at_most, .. } => {
+                    let pause = at_most.min(Duration::from_secs(4));
+                    waited += pause;
+                    ahead.advance(pause);
+                }
+                Step::Replanned { .. } => break,
+                step => panic!("{step}"),
+            }
+        }
+        assert_eq!(waited, Duration::from_secs(10), "exactly the time of takeover_after");
+        let run = load(&store, &key(CHARGES)).await.run().expect("a run").clone();
+        assert_eq!(run.fence, 1);
+    });
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keyward_core::{
     Actor, AdoptionSignal, Change, Clock, Context, Fingerprint, HealthSignal, HolderId, IssuerName, KeyIssuer,
-    KeyRecord, Material, Reason, SecretBackend, Stamped, SystemClock, Transition, UsageSignal, Validator,
+    KeyRecord, Lease, Material, Reason, SecretBackend, Stamped, SystemClock, Transition, UsageSignal, Validator,
 };
 use keyward_seal::InventoryKey;
 
@@ -17,6 +17,7 @@ use crate::leak::fingerprint;
 
 use super::error::{Answer, RotationError};
 use super::gate::GatePolicy;
+use super::lease::Watches;
 use super::timed::Timed;
 
 /// Drives rotations on one store. Cheap to share; one value is one holder of planned creates.
@@ -49,6 +50,7 @@ pub struct Rotator<B> {
     pub(super) inventory_key: Option<Arc<InventoryKey>>,
     pub(super) settings: Settings,
     pub(super) holder: HolderId,
+    pub(super) watches: Watches,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +112,19 @@ impl<B: SecretBackend> Rotator<B> {
         read: &Stamped<KeyRecord>,
         transition: &Transition,
     ) -> Answer<Commit> {
-        let change = Change::new(self.actor.clone(), self.clock.now());
+        self.commit_under(cx, read, transition, None).await
+    }
+
+    /// As [`Rotator::commit`], refused once another process has taken the lease over.
+    pub(super) async fn commit_under(
+        &self,
+        cx: &Context,
+        read: &Stamped<KeyRecord>,
+        transition: &Transition,
+        lease: Option<Lease>,
+    ) -> Answer<Commit> {
+        let mut change = Change::new(self.actor.clone(), self.clock.now());
+        change.lease = lease;
         // With time of its own: what a slow call has learnt must still be written down.
         let cx = &cx.within(self.settings.call_limit);
         Ok(commit(&self.backend, cx, read, transition, &change).await?)
@@ -237,8 +251,9 @@ impl<B: SecretBackend> RotatorBuilder<B> {
         self
     }
 
-    /// How long a planned create of another process is left alone before it is given up.
-    /// Default 120 s.
+    /// How long a planned create of another process is left alone before it is given up: watched
+    /// by this rotator, on its own clock. Default 120 s. The process that planned it asks the
+    /// issuer so early that its call has ended by then, or not at all.
     pub fn takeover_after(mut self, after: Duration) -> Self {
         self.settings.takeover = after;
         self
@@ -282,6 +297,7 @@ impl<B: SecretBackend> RotatorBuilder<B> {
             inventory_key: self.inventory_key,
             settings: self.settings,
             holder: HolderId::generate(),
+            watches: Watches::default(),
         })
     }
 }

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod gate;
 mod import;
+mod lease;
 mod operator;
 mod plan;
 mod run;

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 const FROZEN: &[&str] = &[
     "idle",
     "plan",
+    "taken-over",
     "staged",
     "validated",
     "promoting",
@@ -71,7 +72,7 @@ fn rich(name: &str) -> KeyRecord {
     lab.days(1);
     let new = match name {
         "idle" | "tombstone" | "page" => second,
-        "plan" => lab.begin(RunKind::Scheduled),
+        "plan" | "taken-over" => lab.begin(RunKind::Scheduled),
         "staged" | "validated" => lab.begin(RunKind::Manual),
         "promoting" => lab.promoting(RunKind::Import),
         _ => lab.confirmed(RunKind::Scheduled),
@@ -81,6 +82,7 @@ fn rich(name: &str) -> KeyRecord {
             let instructions = "make a restricted key and hand it in".parse().expect("instructions");
             lab.go(&Transition::Ask { version: new, instructions });
         }
+        "taken-over" => _ = lab.go(&replan(new, version(4_004))),
         "staged" => _ = lab.go(&store(new)),
         "validated" => _ = lab.go(&store(new)).prove(),
         "suspended" => _ = lab.days(2).go(&suspend(gate())),
@@ -135,6 +137,7 @@ fn frozen_records_are_read_and_written_back_byte_for_byte() {
             "idle" | "tombstone" | "page" => assert_eq!(phase, None),
             "turned-round" => assert_eq!(phase, Some("promoting")),
             "switched-off" => assert_eq!(phase, Some("suspended")),
+            "taken-over" => assert_eq!(phase, Some("plan")),
             _ => assert_eq!(phase, Some(*name)),
         }
     }
@@ -264,6 +267,7 @@ fn may_be_absent(field: &str) -> bool {
             // Came later: a record written before reads as it always did.
             | "suspend"
             | "off_since"
+            | "fence"
     )
 }
 

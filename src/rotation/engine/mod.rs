@@ -30,7 +30,6 @@ impl<B: SecretBackend> Rotator<B> {
             Some(run) if run.id == session.run => run.clone(),
             _ => return self.after_the_run(cx, session, &read).await,
         };
-        session.watch(&run, self.clock.monotonic());
         match run.phase.clone() {
             RunPhase::Plan { version, asked } => self.create(cx, session, &read, &run, version, asked).await,
             RunPhase::Staged { version } => self.validate(cx, session, &read, version).await,
@@ -120,18 +119,6 @@ impl<B: SecretBackend> Rotator<B> {
 }
 
 impl Session {
-    /// Remembers since when this process has seen the run in its phase.
-    fn watch(&mut self, run: &Run, now: Duration) {
-        match &self.watched {
-            Some((phase, _)) if *phase == run.phase => {}
-            _ => self.watched = Some((run.phase.clone(), now)),
-        }
-    }
-
-    fn watched_for(&self, now: Duration) -> Duration {
-        self.watched.as_ref().map_or(Duration::ZERO, |(_, since)| now.saturating_sub(*since))
-    }
-
     /// Since when this very session may create the version; asked once.
     fn take_turn(&mut self, version: VersionId) -> Option<Duration> {
         self.may_create.take().filter(|(planned, _)| *planned == version).map(|(_, since)| since)

@@ -67,6 +67,7 @@ impl KeyRecord {
         if self.retired_at().is_some() && !wakes {
             return Err(TransitionError::Retired);
         }
+        self.check_fence(change)?;
         let mut next = (*self.0).clone();
         next.step(transition, change)?;
         if next.versions.iter().any(|v| v.state.may_work()) {
@@ -84,6 +85,17 @@ impl KeyRecord {
             at: change.at,
         });
         Ok(Self(Box::new(next)))
+    }
+}
+
+impl KeyRecord {
+    /// A change made under a lease that another process has taken over comes too late.
+    fn check_fence(&self, change: &Change) -> Answer {
+        let (Some(lease), Some(run)) = (change.lease, self.run()) else { return Ok(()) };
+        if lease.run == run.id && lease.fence >= run.fence {
+            return Ok(());
+        }
+        Err(TransitionError::Fenced { held: lease.fence, current: run.fence })
     }
 }
 

@@ -11,6 +11,14 @@ pub enum TransitionError {
     /// An edit breaks a rule of records.
     #[error(transparent)]
     Edit(#[from] crate::RecordError),
+    /// Another process took the plan over.
+    #[error("another process took the plan over (fence {held}, now {current}); what was made under it is given up")]
+    Fenced {
+        /// The fence of the change.
+        held: u64,
+        /// The fence of the run.
+        current: u64,
+    },
     /// The key has, or had, a version where it lies.
     #[error("the key has a version where it lies, so neither place nor shape can change; register another key")]
     HasVersions,

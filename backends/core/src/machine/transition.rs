@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::Edit;
 use crate::{
-    Actor, Evidence, Fingerprint, HolderId, IncidentId, Instructions, IssuerRef, IssuerState, OperationId,
+    Actor, Evidence, Fingerprint, HolderId, IncidentId, Instructions, IssuerRef, IssuerState, Lease, OperationId,
     PointerToken, Proof, PublicationId, Reason, RunId, RunKind, VersionId,
 };
 
@@ -18,13 +18,23 @@ pub struct Change {
     pub actor: Actor,
     /// When, by the caller's clock.
     pub at: DateTime<Utc>,
+    /// Under which lease, where there is one.
+    pub lease: Option<Lease>,
 }
 
 impl Change {
     /// A change by `actor` at `at`, with a fresh token.
     #[must_use]
     pub fn new(actor: Actor, at: DateTime<Utc>) -> Self {
-        Self { operation: OperationId::generate(), actor, at }
+        Self { operation: OperationId::generate(), actor, at, lease: None }
+    }
+
+    /// The same change under a lease: refused once another process has taken the plan over, also
+    /// when it was made from the newest record.
+    #[must_use]
+    pub fn under(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) fn hold(before: &KeyRecord, transition: &Transition, change: &Change,
     publications_are_journalled_first(before, transition, after);
     runs_end_with_a_summary(before, after);
     windows(before, transition, change);
+    fence(before, transition, after);
     absent_is_not_dead(before, transition, change, after);
     incidents(before, after);
 }
@@ -169,6 +170,13 @@ fn runs_end_with_a_summary(before: &KeyRecord, after: &KeyRecord) {
             assert_eq!(after.history().len(), before.history().len() + 1);
         }
     }
+}
+
+/// I9: a fence never falls, and rises when a plan is taken over.
+fn fence(before: &KeyRecord, transition: &Transition, after: &KeyRecord) {
+    let (Some(was), Some(is)) = (before.run(), after.run()) else { return };
+    let taken_over = u64::from(matches!(transition, Transition::Replan { .. }));
+    assert_eq!(is.fence, was.fence + taken_over, "I9");
 }
 
 /// T11 and T12 wait for soak and overlap, except after a leak.

@@ -44,6 +44,23 @@ fn t3_a_resumer_plans_afresh_and_never_the_same_version() {
 }
 
 #[test]
+fn i9_what_was_made_under_a_lease_that_was_taken_over_is_not_stored() {
+    let mut lab = Lab::new();
+    let v = lab.begin(RunKind::Provision);
+    let first = lab.record.run().expect("a run").lease();
+    let next = version(lab.number());
+    lab.go(&replan(v, next));
+    let run = lab.record.run().expect("a run");
+    assert_eq!((run.fence, run.lease()), (1, first.taken_over()));
+    // Made from the newest record, about the newest version: only the fence tells.
+    let late = change(lab.number(), lab.now).under(first);
+    let fenced = TransitionError::Fenced { held: 0, current: 1 };
+    assert_eq!(lab.record.apply(&store(next), &late), Err(fenced));
+    let current = change(lab.number(), lab.now).under(first.taken_over());
+    assert!(lab.record.apply(&store(next), &current).is_ok());
+}
+
+#[test]
 fn t3_t5_a_run_is_given_up_before_the_pointer_was_in_play() {
     for stop in 0..3 {
         let mut lab = Lab::new();

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keyward_core::{
-    Death, Edit, KeyRecord, Passed, RunKind, RunPhase, Transition, TransitionError, Version, VersionId, VersionState,
+    Death, Edit, KeyRecord, Lease, Passed, RunKind, RunPhase, Transition, TransitionError, Version, VersionId,
+    VersionState,
 };
 
 use crate::common::*;
@@ -57,6 +58,7 @@ fn ask_all(most_versions: usize) {
                 }
             }
         }
+        fenced(&record, fresh);
         assert_eq!(record, untouched, "a move never changes the record it is asked about");
     }
     let phases: BTreeSet<_> = cells.keys().map(|(phase, _)| phase.as_str()).collect();
@@ -64,6 +66,21 @@ fn ask_all(most_versions: usize) {
     assert_eq!(phases.len(), 10, "eight phases, no run, tombstone: {phases:?}");
     assert_eq!(cells.len(), phases.len() * verbs.len(), "a cell of the table was never asked");
     assert!(seen_shapes.len() > 1_000 && asked > 20_000, "{} shapes, {asked} questions", seen_shapes.len());
+}
+
+/// I9: under a lease that was taken over nothing is stored, from whatever revision it was made.
+fn fenced(record: &KeyRecord, fresh: u64) {
+    let Some(run) = record.run() else { return };
+    let last = record.operations().last().expect("an operation").at;
+    let observe = Transition::Observe { evidence: evidence("late") };
+    let apply = |lease| record.apply(&observe, &change(fresh, last).under(lease)).map(|_| ());
+    assert_eq!(apply(run.lease()), Ok(()));
+    let other = Lease::first(id(2, fresh));
+    assert_eq!(apply(other).map_err(|e| kind(&e)), Err("Fenced"), "the lease of another run");
+    if run.fence > 0 {
+        let (held, current) = (0, run.fence);
+        assert_eq!(apply(Lease::first(run.id)), Err(TransitionError::Fenced { held, current }));
+    }
 }
 
 /// What makes two records the same for the state machine.
@@ -247,6 +264,7 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
 
 fn kind(error: &TransitionError) -> &'static str {
     match error {
+        TransitionError::Fenced { .. } => "Fenced",
         TransitionError::HasVersions => "HasVersions",
         TransitionError::MayStillAppear { .. } => "MayStillAppear",
         TransitionError::NotAdopted => "NotAdopted",

@@ -9,15 +9,16 @@
 mod after;
 mod support;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward::core::{
-    Environment, IncidentState, KeyId, KeyRecord, ManualClock, Material, Retry, RunPhase, SecretBackend,
-    SecretBackendExt, SecretValue, Select, Shows, Stage, VersionId, VersionState,
+    Context, Environment, Error, HealthQuery, HealthReport, HealthSignal, IncidentState, KeyId, KeyRecord, ManualClock,
+    Material, Retry, RunPhase, SecretBackend, SecretBackendExt, SecretValue, Select, Shows, Stage, VersionId,
+    VersionState, async_trait,
 };
 use keyward::keyring::Keyring;
 use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep, Leaked};
@@ -25,12 +26,12 @@ use keyward::rotation::{RotationError, Rotator, Step};
 use keyward_conformance::strict::{
     FakeIssuer, FakeValidator, Fault, FaultPlan, Faulty, Host, StrictFake, run_until_crash,
 };
-use support::{CHARGES, Counts, FAILING, HEALTHY, charges, cx, key, register};
+use support::{CHARGES, FAILING, HEALTHY, charges, cx, key, register};
 
 type HostRotator = Rotator<Faulty<StrictFake>>;
 
 /// What is done to the key, from its registration on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Scenario {
     Provision,
     Rotate,
@@ -43,9 +44,23 @@ enum Scenario {
     LeakOfOldInSoak,
     LeakOfNewInSoak,
     LeakOfNewWhilePromoting,
+    Suspend,
+    GateFailsWhileSuspended,
+    ReactivateWhileSuspended,
+    AbortWhileSuspended,
+    OldDiesOnTheWayBack,
+    LeakOfOldWhileSuspended,
+    LeakOfNewWhileSuspended,
 }
 
-const SCENARIOS: [Scenario; 11] = [
+impl Scenario {
+    /// The issuer can switch keys off and on.
+    fn suspends(self) -> bool {
+        self >= Self::Suspend
+    }
+}
+
+const SCENARIOS: [Scenario; 18] = [
     Scenario::Provision,
     Scenario::Rotate,
     Scenario::GateFails,
@@ -57,6 +72,13 @@ const SCENARIOS: [Scenario; 11] = [
     Scenario::LeakOfOldInSoak,
     Scenario::LeakOfNewInSoak,
     Scenario::LeakOfNewWhilePromoting,
+    Scenario::Suspend,
+    Scenario::GateFailsWhileSuspended,
+    Scenario::ReactivateWhileSuspended,
+    Scenario::AbortWhileSuspended,
+    Scenario::OldDiesOnTheWayBack,
+    Scenario::LeakOfOldWhileSuspended,
+    Scenario::LeakOfNewWhileSuspended,
 ];
 
 /// Who goes on after the crash.
@@ -162,6 +184,34 @@ fn crash_and_resume(scenario: Scenario, call: usize, fault: Fault, resumer: Resu
     });
 }
 
+fn switched_off(phase: &RunPhase) -> bool {
+    matches!(phase, RunPhase::Suspended { off_since: Some(_), .. })
+}
+
+/// How requests fare, as the scenario has it.
+#[derive(Debug)]
+struct Weather {
+    scenario: Scenario,
+    store: StrictFake,
+}
+
+#[async_trait]
+impl HealthSignal for Weather {
+    async fn health(&self, cx: &Context, query: &HealthQuery) -> Result<HealthReport, Error> {
+        // Also once the old key is on again: the history of the run remembers.
+        let suspended = || {
+            let record = self.store.record(&query.key).expect("a record");
+            record.run().is_some_and(|run| run.evidence.iter().any(|e| e.as_str().contains("old key switched off")))
+        };
+        let fails = match self.scenario {
+            Scenario::GateFails => true,
+            Scenario::GateFailsWhileSuspended => suspended(),
+            _ => false,
+        };
+        if fails { FAILING.health(cx, query).await } else { HEALTHY.health(cx, query).await }
+    }
+}
+
 struct World {
     scenario: Scenario,
     clock: Arc<ManualClock>,
@@ -173,6 +223,9 @@ struct World {
     odd: Cell<Option<VersionId>>,
     /// Keys of another record at the same issuer.
     bystanders: Vec<VersionId>,
+    /// How many revisions were checked, and what they had given up.
+    checked: Cell<u64>,
+    ended: RefCell<BTreeSet<VersionId>>,
 }
 
 impl World {
@@ -180,7 +233,7 @@ impl World {
     async fn new(scenario: Scenario) -> Self {
         let clock = Arc::new(ManualClock::default());
         let store = StrictFake::with_clock(clock.clone());
-        let issuer = FakeIssuer::default();
+        let issuer = if scenario.suspends() { FakeIssuer::reversible() } else { FakeIssuer::default() };
         register(&store, &clock, charges()).await;
         register(&store, &clock, support::reports()).await;
         let validator = FakeValidator::new(&issuer);
@@ -193,6 +246,8 @@ impl World {
             leaked: None,
             odd: Cell::new(None),
             bystanders: Vec::new(),
+            checked: Cell::new(1),
+            ended: RefCell::default(),
         };
         let bystander = key(support::REPORTS);
         world.finish_key(&world.rotator(&Host::steady("setup")), &bystander, "first key").await.expect("provision");
@@ -214,6 +269,14 @@ impl World {
                 world.rotate_until(&steady, |phase| matches!(phase, RunPhase::Soaking { .. })).await;
                 world.leaked = world.record().primary().map(|v| v.id);
             }
+            Scenario::LeakOfOldWhileSuspended => {
+                world.rotate_until(&steady, switched_off).await;
+                world.leaked = primary;
+            }
+            Scenario::LeakOfNewWhileSuspended => {
+                world.rotate_until(&steady, switched_off).await;
+                world.leaked = world.record().primary().map(|v| v.id);
+            }
             Scenario::LeakOfNewWhilePromoting => {
                 world.rotate_until(&steady, |phase| matches!(phase, RunPhase::Promoting { .. })).await;
                 world.leaked = world.record().run().map(|run| run.phase.version());
@@ -224,7 +287,8 @@ impl World {
     }
 
     fn rotator(&self, host: &Host) -> HostRotator {
-        let health: Counts = if self.scenario == Scenario::GateFails { FAILING } else { HEALTHY };
+        let health = Weather { scenario: self.scenario, store: self.store.clone() };
+        let poll = if self.scenario.suspends() { 6 * 3_600 } else { 3_600 };
         Rotator::builder(host.wrap(self.store.clone()))
             .actor(host.name())
             .issuer("acme", host.wrap(self.issuer.clone()))
@@ -232,7 +296,7 @@ impl World {
             .health(health)
             .clock(self.clock.clone())
             .takeover_after(Duration::from_secs(10))
-            .poll_every(Duration::from_secs(3_600))
+            .poll_every(Duration::from_secs(poll))
             .build()
             .expect("a rotator")
     }
@@ -244,7 +308,24 @@ impl World {
     /// What the first host does, until its end or its death.
     async fn play(&self, rotator: &HostRotator) -> Result<(), RotationError> {
         match self.scenario {
-            Scenario::Provision | Scenario::Rotate | Scenario::GateFails => self.finish(rotator, "rotate").await,
+            Scenario::Provision
+            | Scenario::Rotate
+            | Scenario::GateFails
+            | Scenario::Suspend
+            | Scenario::GateFailsWhileSuspended => self.finish(rotator, "rotate").await,
+            Scenario::AbortWhileSuspended => self.abort_at(rotator, switched_off).await,
+            Scenario::ReactivateWhileSuspended => {
+                self.step_until(rotator, switched_off).await?;
+                rotator.reactivate(&key(CHARGES), "still needed").await?;
+                self.finish(rotator, "rotate").await
+            }
+            Scenario::OldDiesOnTheWayBack => {
+                self.step_until(rotator, |p| matches!(p, RunPhase::Soaking { .. })).await?;
+                let old = self.record().run().and_then(|run| run.previous).expect("an old version");
+                rotator.rollback(&key(CHARGES), "errors").await?;
+                self.issuer.kill(old);
+                self.finish(rotator, "rotate").await
+            }
             Scenario::ScopeDiffers => {
                 let mut run = rotator.start_or_resume(&key(CHARGES), "rotate").await?;
                 if let Step::Created { version } = run.step().await? {
@@ -261,11 +342,16 @@ impl World {
     }
 
     async fn abort_at(&self, rotator: &HostRotator, at: fn(&RunPhase) -> bool) -> Result<(), RotationError> {
+        self.step_until(rotator, at).await?;
+        rotator.abort(&key(CHARGES), "changed our minds").await?;
+        self.finish(rotator, "abort").await
+    }
+
+    async fn step_until(&self, rotator: &HostRotator, at: fn(&RunPhase) -> bool) -> Result<(), RotationError> {
         let mut run = rotator.start_or_resume(&key(CHARGES), "rotate").await?;
         for _ in 0..100 {
             if self.record().run().is_some_and(|run| at(&run.phase)) {
-                rotator.abort(&key(CHARGES), "changed our minds").await?;
-                return self.finish(rotator, "abort").await;
+                return Ok(());
             }
             if let Step::Wait { at_most, .. } = run.step().await? {
                 self.clock.advance(at_most);
@@ -458,9 +544,14 @@ impl World {
 
     /// What holds from each revision to the next: I1, I4, I6, I7, I8.
     fn check_revisions(&self, case: &str) {
+        let last = self.record().revision();
+        let seen = usize::try_from(self.checked.replace(last)).expect("few revisions");
+        if u64::try_from(seen) == Ok(last) {
+            return;
+        }
         let revisions = self.store.revisions(&key(CHARGES));
-        let mut ended = BTreeSet::new();
-        for pair in revisions.windows(2) {
+        let mut ended = self.ended.borrow_mut();
+        for pair in revisions[seen.saturating_sub(1)..].windows(2) {
             let (before, after) = (&pair[0], &pair[1]);
             assert_eq!(after.revision(), before.revision() + 1, "{case}: I8");
             let primaries = after.versions().iter().filter(|v| v.state == VersionState::Primary).count();
@@ -469,8 +560,14 @@ impl World {
                 let new = after.version(old.id).unwrap_or_else(|| panic!("{case}: a version was lost"));
                 let back = new.state < old.state;
                 let rolled_back = old.state == VersionState::Overlap && new.state == VersionState::Primary;
+                let switched_on = old.state == VersionState::Suspended && new.state == VersionState::Overlap;
                 let hunted_again = old.state == VersionState::Revoked && new.state == VersionState::RevokePending;
-                assert!(!back || rolled_back || hunted_again, "{case}: I7 {:?} to {:?}", old.state, new.state);
+                assert!(
+                    !back || rolled_back || switched_on || hunted_again,
+                    "{case}: I7 {:?} to {:?}",
+                    old.state,
+                    new.state
+                );
                 if old.state >= VersionState::RevokePending {
                     ended.insert(old.id);
                 }

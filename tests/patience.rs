@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use futures_lite::future::block_on;
 use keyward::core::{
-    Context, HealthQuery, HealthReport, HealthSignal, Issue, KeyRecord, ManualClock, Material, MemoryBackend,
-    Operation, Probe, Result, Validator, VersionState, async_trait,
+    Adoption, AdoptionSignal, Context, HealthQuery, HealthReport, HealthSignal, Issue, KeyId, KeyRecord, LastUse,
+    ManualClock, Material, MemoryBackend, Operation, Probe, Result, Retry, UsageSignal, Validator, VersionId,
+    VersionState, async_trait,
 };
 use keyward::leak::{LeakReport, LeakResponse, LeakStep, Leaked};
-use keyward::rotation::{RotationRun, Rotator, Step};
+use keyward::rotation::{RotationError, RotationRun, Rotator, Step};
 use keyward_conformance::strict::{FakeIssuer, FakeValidator, Fault, FaultPlan, Host};
 use support::{CHARGES, HEALTHY, charges, key, load, register};
 
@@ -34,6 +35,20 @@ impl HealthSignal for Silent {
     }
 }
 
+#[async_trait]
+impl UsageSignal for Silent {
+    async fn last_use(&self, _cx: &Context, _key: &KeyId, _version: VersionId) -> Result<LastUse> {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl AdoptionSignal for Silent {
+    async fn consumers(&self, _cx: &Context, _key: &KeyId) -> Result<Vec<Adoption>> {
+        pending().await
+    }
+}
+
 fn world() -> (MemoryBackend, Arc<ManualClock>, FakeIssuer) {
     let clock = Arc::new(ManualClock::default());
     let store = MemoryBackend::with_clock(clock.clone());
@@ -47,10 +62,13 @@ async fn step_until(
     stop: impl Fn(&Step) -> bool,
 ) -> Step {
     for _ in 0..200 {
-        match run.step().await.expect("a step") {
-            step if stop(&step) => return step,
-            Step::Wait { at_most, .. } => clock.advance(at_most),
-            _ => {}
+        match run.step().await {
+            Ok(step) if stop(&step) => return step,
+            Ok(Step::Wait { at_most, .. }) => clock.advance(at_most),
+            Ok(_) => {}
+            // A busy machine may be late for a deadline of milliseconds.
+            Err(RotationError::Backend(error)) if error.retry() != Retry::No => {}
+            Err(error) => panic!("{error}"),
         }
     }
     panic!("the run does not get there");
@@ -111,6 +129,29 @@ fn a_health_signal_that_never_answers_is_insufficient() {
         let mut run = silent.start(&key(CHARGES), "quarterly").await.expect("start");
         let step = step_until(&mut run, &clock, |step| matches!(step, Step::NeedsOperator(_))).await;
         assert!(step.to_string().contains("the health signal failed"), "{step}");
+    });
+}
+
+#[test]
+fn signals_of_usage_and_adoption_that_never_answer_are_insufficient() {
+    let (store, clock, issuer) = world();
+    block_on(async {
+        let build = || Rotator::builder(store.clone()).issuer("acme", issuer.clone()).clock(clock.clone());
+        let rotator = build().build().expect("a rotator");
+        let mut run = rotator.start(&key(CHARGES), "first key").await.expect("start");
+        step_until(&mut run, &clock, |step| matches!(step, Step::Finished(_))).await;
+        let silent = build()
+            .health(HEALTHY)
+            .usage(Silent)
+            .adoption(Silent)
+            .call_limit(Duration::from_millis(20))
+            .poll_every(Duration::from_secs(86_400))
+            .build()
+            .expect("a rotator");
+        let mut run = silent.start(&key(CHARGES), "quarterly").await.expect("start");
+        let step = step_until(&mut run, &clock, |step| matches!(step, Step::NeedsOperator(_))).await;
+        let said = step.to_string();
+        assert!(said.contains("usage: the signal failed") && said.contains("adoption: the signal failed"), "{said}");
     });
 }
 

@@ -485,3 +485,92 @@ fn a_plan_at_the_end_of_time_is_a_plan() {
         assert_eq!(rotator.plan(&key(CHARGES)).await.expect("plan").revoke_not_before, None);
     });
 }
+
+#[test]
+fn f37_a_lost_old_value_is_noted_before_readers_get_the_new_one_and_never_published() {
+    let clock = Arc::new(ManualClock::default());
+    let store = StrictFake::with_clock(clock.clone());
+    block_on(async {
+        register(&store, &clock, charges()).await;
+        let rotator = builder(store.clone(), &clock).health(HEALTHY).build().expect("a rotator");
+        finish(&mut rotator.start(&key(CHARGES), "first key").await.expect("start"), &clock).await.expect("provision");
+        let old = load(&store, &key(CHARGES)).await.primary().expect("a primary").id;
+        let mut run = rotator.start(&key(CHARGES), "quarterly").await.expect("start");
+        until(&mut run, &clock, |step| matches!(step, Step::Created { .. })).await;
+        store.lose(&key(CHARGES), old);
+
+        let noted = std::cell::Cell::new(false);
+        until(&mut run, &clock, |step| {
+            noted.set(noted.get() || matches!(step, Step::Noted { evidence } if evidence.contains("no way back")));
+            matches!(step, Step::Promoting { .. })
+        })
+        .await;
+        assert!(noted.get(), "nobody was told before readers got the new key");
+
+        for phase in ["promoting", "soaking"] {
+            for refused in [rotator.abort(&key(CHARGES), "no").await, rotator.rollback(&key(CHARGES), "no").await] {
+                let refused = refused.expect_err("it is lost");
+                let typed = matches!(&refused, RotationError::CannotComeBack { version, .. } if *version == old);
+                assert!(typed && refused.to_string().contains("lost"), "{refused}");
+            }
+            let record = load(&store, &key(CHARGES)).await;
+            assert_eq!(record.run().map(|run| run.phase.name()), Some(phase), "the run stays where it is");
+            run.step().await.expect("a step");
+        }
+        let report = finish(&mut run, &clock).await.expect("rotate");
+        assert_eq!(report.outcome, RunOutcome::Completed);
+        assert!(report.evidence.iter().any(|e| e.contains("no way back")), "{:?}", report.evidence);
+    });
+}
+
+#[test]
+fn f37_an_old_value_lost_on_the_way_back_leaves_the_new_one_published() {
+    let clock = Arc::new(ManualClock::default());
+    let store = StrictFake::with_clock(clock.clone());
+    block_on(async {
+        register(&store, &clock, charges()).await;
+        let rotator = builder(store.clone(), &clock).health(HEALTHY).build().expect("a rotator");
+        finish(&mut rotator.start(&key(CHARGES), "first key").await.expect("start"), &clock).await.expect("provision");
+        let old = load(&store, &key(CHARGES)).await.primary().expect("a primary").id;
+        let mut run = rotator.start(&key(CHARGES), "quarterly").await.expect("start");
+        until(&mut run, &clock, |step| matches!(step, Step::Published { .. })).await;
+        let new = load(&store, &key(CHARGES)).await.primary().expect("a primary").id;
+        rotator.rollback(&key(CHARGES), "errors").await.expect("roll back");
+        store.lose(&key(CHARGES), old);
+        until(&mut run, &clock, |step| matches!(step, Step::TurnedRound { .. })).await;
+        until(&mut run, &clock, |step| matches!(step, Step::Published { .. })).await;
+        let record = load(&store, &key(CHARGES)).await;
+        let shows = store.pointer(&cx(), &record.target()).await.expect("pointer").shows;
+        assert!(matches!(shows, Shows::Ours { version, .. } if version == new), "{shows:?}");
+        assert_eq!(store.misuse(), vec![]);
+    });
+}
+
+#[test]
+fn a_plan_is_taken_over_by_what_was_watched_never_by_what_two_clocks_say() {
+    let (store, clock) = store();
+    block_on(async {
+        let planner = rotator(&store, &clock, HEALTHY);
+        drop(planner.start(&key(CHARGES), "first key").await.expect("start"));
+        // The clock of the other host is an hour ahead; the plan is a moment old.
+        let ahead = Arc::new(ManualClock::at(keyward::core::Clock::now(&*clock) + chrono::TimeDelta::hours(1)));
+        let other = builder(store.clone(), &ahead).health(HEALTHY).build().expect("a rotator");
+        let mut waited = Duration::ZERO;
+        // A new session each time, as a scheduler has it: the process watches, not the session.
+        loop {
+            let mut run = other.resume(&key(CHARGES), "cron").await.expect("resume");
+            match run.step().await.expect("a step") {
+                Step::Wait { at_most, .. } => {
+                    let pause = at_most.min(Duration::from_secs(4));
+                    waited += pause;
+                    ahead.advance(pause);
+                }
+                Step::Replanned { .. } => break,
+                step => panic!("{step}"),
+            }
+        }
+        assert_eq!(waited, Duration::from_secs(10), "exactly the time of takeover_after");
+        let run = load(&store, &key(CHARGES)).await.run().expect("a run").clone();
+        assert_eq!(run.fence, 1);
+    });
+}

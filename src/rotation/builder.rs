@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::{
-    Actor, Change, Clock, Context, Fingerprint, HealthSignal, HolderId, IssuerName, KeyIssuer, KeyRecord, Material,
-    Reason, SecretBackend, Stamped, SystemClock, Transition, Validator,
+    Actor, AdoptionSignal, Change, Clock, Context, Fingerprint, HealthSignal, HolderId, IssuerName, KeyIssuer,
+    KeyRecord, Lease, Material, Reason, SecretBackend, Stamped, SystemClock, Transition, UsageSignal, Validator,
 };
 use keyward_seal::InventoryKey;
 
 use crate::commit::{Commit, commit};
+use crate::keyring::Keyring;
 use crate::leak::fingerprint;
 
 use super::error::{Answer, RotationError};
 use super::gate::GatePolicy;
+use super::lease::Watches;
 use super::timed::Timed;
 
 /// Drives rotations on one store. Cheap to share; one value is one holder of planned creates.
@@ -41,11 +43,14 @@ pub struct Rotator<B> {
     pub(super) issuers: BTreeMap<IssuerName, Arc<dyn KeyIssuer>>,
     pub(super) validators: BTreeMap<IssuerName, Arc<dyn Validator>>,
     pub(super) health: Option<Arc<dyn HealthSignal>>,
+    pub(super) usage: Option<Arc<dyn UsageSignal>>,
+    pub(super) adoption: Option<Arc<dyn AdoptionSignal>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: GatePolicy,
     pub(super) inventory_key: Option<Arc<InventoryKey>>,
     pub(super) settings: Settings,
     pub(super) holder: HolderId,
+    pub(super) watches: Watches,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +59,7 @@ pub(super) struct Settings {
     pub(super) poll: Duration,
     pub(super) probe_gap: Duration,
     pub(super) call_limit: Duration,
+    pub(super) reader_ttl: Duration,
 }
 
 impl Default for Settings {
@@ -63,6 +69,7 @@ impl Default for Settings {
             poll: Duration::from_secs(60),
             probe_gap: Duration::from_secs(2),
             call_limit: Context::DEFAULT_TIMEOUT,
+            reader_ttl: Keyring::HARD_TTL,
         }
     }
 }
@@ -76,6 +83,8 @@ impl<B: SecretBackend> Rotator<B> {
             issuers: Vec::new(),
             validators: Vec::new(),
             health: None,
+            usage: None,
+            adoption: None,
             clock: Arc::new(SystemClock),
             gate: GatePolicy::default(),
             inventory_key: None,
@@ -103,7 +112,19 @@ impl<B: SecretBackend> Rotator<B> {
         read: &Stamped<KeyRecord>,
         transition: &Transition,
     ) -> Answer<Commit> {
-        let change = Change::new(self.actor.clone(), self.clock.now());
+        self.commit_under(cx, read, transition, None).await
+    }
+
+    /// As [`Rotator::commit`], refused once another process has taken the lease over.
+    pub(super) async fn commit_under(
+        &self,
+        cx: &Context,
+        read: &Stamped<KeyRecord>,
+        transition: &Transition,
+        lease: Option<Lease>,
+    ) -> Answer<Commit> {
+        let mut change = Change::new(self.actor.clone(), self.clock.now());
+        change.lease = lease;
         // With time of its own: what a slow call has learnt must still be written down.
         let cx = &cx.within(self.settings.call_limit);
         Ok(commit(&self.backend, cx, read, transition, &change).await?)
@@ -132,6 +153,8 @@ pub struct RotatorBuilder<B> {
     issuers: Vec<(String, Arc<dyn KeyIssuer>)>,
     validators: Vec<(String, Arc<dyn Validator>)>,
     health: Option<Arc<dyn HealthSignal>>,
+    usage: Option<Arc<dyn UsageSignal>>,
+    adoption: Option<Arc<dyn AdoptionSignal>>,
     clock: Arc<dyn Clock>,
     gate: GatePolicy,
     inventory_key: Option<Arc<InventoryKey>>,
@@ -177,6 +200,28 @@ impl<B: SecretBackend> RotatorBuilder<B> {
         self
     }
 
+    /// When the old version was last used. It must then be silent for half the overlap, at least an
+    /// hour, before it is given up. Without a signal nobody looks, and the history says so.
+    pub fn usage(mut self, signal: impl UsageSignal + 'static) -> Self {
+        self.usage = Some(Arc::new(Timed(signal)));
+        self
+    }
+
+    /// Which consumers use which version. All must then have the new one before the old one is given
+    /// up, or be out of their time to live. A store that keeps a ledger is asked without this.
+    pub fn adoption(mut self, signal: impl AdoptionSignal + 'static) -> Self {
+        self.adoption = Some(Arc::new(Timed(signal)));
+        self
+    }
+
+    /// How long a reader serves a value after the store last confirmed it: the longest
+    /// [`hard_ttl`](crate::keyring::KeyringBuilder::hard_ttl) of any service. Default
+    /// [`Keyring::HARD_TTL`].
+    pub fn reader_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.reader_ttl = ttl;
+        self
+    }
+
     /// When the health gate passes.
     pub fn gate(mut self, gate: GatePolicy) -> Self {
         self.gate = gate;
@@ -199,21 +244,22 @@ impl<B: SecretBackend> RotatorBuilder<B> {
         self
     }
 
-    /// How long one call of the store, an issuer, a validator or the health signal may take.
+    /// How long one call of the store, an issuer, a validator or a signal may take.
     /// Default 30 s. A create that takes longer counts as unknown and is never repeated.
     pub fn call_limit(mut self, limit: Duration) -> Self {
         self.settings.call_limit = limit;
         self
     }
 
-    /// How long a planned create of another process is left alone before it is given up.
-    /// Default 120 s.
+    /// How long a planned create of another process is left alone before it is given up: watched
+    /// by this rotator, on its own clock. Default 120 s. The process that planned it asks the
+    /// issuer so early that its call has ended by then, or not at all.
     pub fn takeover_after(mut self, after: Duration) -> Self {
         self.settings.takeover = after;
         self
     }
 
-    /// How often the health gate is asked. Default 60 s.
+    /// How often the gates are asked. Default 60 s.
     pub fn poll_every(mut self, every: Duration) -> Self {
         self.settings.poll = every;
         self
@@ -244,11 +290,14 @@ impl<B: SecretBackend> RotatorBuilder<B> {
             issuers: parsed(self.issuers)?,
             validators: parsed(self.validators)?,
             health: self.health,
+            usage: self.usage,
+            adoption: self.adoption,
             clock: self.clock,
             gate: self.gate,
             inventory_key: self.inventory_key,
             settings: self.settings,
             holder: HolderId::generate(),
+            watches: Watches::default(),
         })
     }
 }

@@ -39,9 +39,9 @@ pub enum NeedsOperator {
         /// The key.
         key: KeyId,
     },
-    /// The longest soak is over and the gate still cannot say that the new version is healthy.
+    /// The longest soak is over and the gates still cannot say that the old version may go.
     #[error(
-        "{key}: the longest soak is over without proof of health ({why}); send traffic, override with a reason, or roll back"
+        "{key}: the longest soak is over and the gates are not passed ({why}); cure what is missing, override with a reason, or roll back"
     )]
     GateInsufficient {
         /// The key.
@@ -56,6 +56,19 @@ pub enum NeedsOperator {
     NothingToRollBackTo {
         /// The key.
         key: KeyId,
+        /// What was seen.
+        why: String,
+    },
+    /// The old version is wanted back and cannot serve: it is dead, or its material is lost. The
+    /// new one stays with readers.
+    #[error(
+        "{key}: version {version} cannot serve again ({why}); the new version stays published: cure what ails it, or go on by an override of the gate"
+    )]
+    CannotComeBack {
+        /// The key.
+        key: KeyId,
+        /// The old version.
+        version: VersionId,
         /// What was seen.
         why: String,
     },
@@ -121,6 +134,18 @@ pub enum RotationError {
         live: usize,
         /// How many the issuer allows.
         cap: u32,
+    },
+    /// The old version cannot serve again; the new one stays. Nothing was changed.
+    #[error(
+        "{key}: version {version} cannot serve again ({why}); the new version stays. If it was switched on just now repeat this, otherwise go forward"
+    )]
+    CannotComeBack {
+        /// The key.
+        key: KeyId,
+        /// The old version.
+        version: VersionId,
+        /// What was seen.
+        why: String,
     },
     /// The supplied material is not acceptable.
     #[error(transparent)]

@@ -9,6 +9,8 @@
 //! effect. A process that dies between any two calls is followed by any other: it calls
 //! [`Rotator::start_or_resume`] and goes on.
 
+mod adoption;
+mod back;
 mod builder;
 pub mod drill;
 mod engine;
@@ -16,6 +18,7 @@ mod error;
 mod fleet;
 mod gate;
 mod import;
+mod lease;
 mod operator;
 mod plan;
 mod run;
@@ -23,6 +26,8 @@ mod schedule;
 mod step;
 mod sweep;
 mod timed;
+mod trusted;
+mod usage;
 
 pub use builder::{Rotator, RotatorBuilder};
 pub(crate) use engine::Death;

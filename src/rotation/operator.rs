@@ -1,8 +1,8 @@
-//! What people do to a run: supply a key, abort, roll back, override a gate, attest a death.
+//! What people do to a run: supply a key, override a gate, attest a death, give a key up.
 
 use keyward_core::{
-    Context, Death, Evidence, IssuerRef, KeyId, KeyRecord, Material, Passed, PublicationId, RunPhase, SecretBackend,
-    SecretBackendExt, Stage, Stamped, Target, Transition, TransitionError, VersionId,
+    Death, Evidence, IssuerRef, KeyId, KeyRecord, Material, Passed, RunPhase, SecretBackend, SecretBackendExt, Stage,
+    Target, Transition, VersionId,
 };
 
 use super::builder::Rotator;
@@ -80,57 +80,10 @@ impl<B: SecretBackend> Rotator<B> {
         Err(RotationError::Contended { key: key.clone() })
     }
 
-    /// Gives the run up. Before readers see the new key nothing changes for them; after that the
-    /// old key is published again first. Step on until the run has finished.
-    ///
-    /// ```
-    /// use keyward::core::{KeyId, MemoryBackend};
-    /// use keyward::rotation::{RotationError, Rotator};
-    /// async fn stop(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
-    ///     rotator.abort(key, "the vendor is down").await?;
-    ///     rotator.resume(key, "finish the abort").await?.run_to_completion().await?;
-    ///     Ok(())
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// [`TransitionError::RollbackWindowPassed`] once the old key is being revoked,
-    /// [`TransitionError::NothingToRollBackTo`] when there is no clean earlier version,
-    /// [`TransitionError::NoRun`]; a failing store.
-    pub async fn abort(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
-        self.move_run(key, reason, |record, evidence| match record.run().map(|run| &run.phase) {
-            Some(RunPhase::RollingBack { .. }) => None,
-            Some(RunPhase::Promoting { .. } | RunPhase::Soaking { .. }) => {
-                Some(Transition::RollBack { publication: PublicationId::generate(), evidence })
-            }
-            _ => Some(Transition::Abandon { evidence }),
-        })
-        .await
-    }
-
-    /// Publishes the old key again and gives the new one up. Step on until the run has finished.
-    ///
-    /// ```
-    /// use keyward::core::{KeyId, MemoryBackend};
-    /// use keyward::rotation::{RotationError, Rotator};
-    /// async fn back(rotator: &Rotator<MemoryBackend>, key: &KeyId) -> Result<(), RotationError> {
-    ///     rotator.rollback(key, "error rates rise").await?;
-    ///     rotator.resume(key, "finish the rollback").await?.run_to_completion().await?;
-    ///     Ok(())
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Rotator::abort`]; and [`TransitionError::WrongPhase`] before the new key was published.
-    pub async fn rollback(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
-        self.move_run(key, reason, |record, evidence| match record.run().map(|run| &run.phase) {
-            Some(RunPhase::RollingBack { .. }) => None,
-            _ => Some(Transition::RollBack { publication: PublicationId::generate(), evidence }),
-        })
-        .await
-    }
-
     /// Passes an insufficient gate by name and with a reason. The windows still hold.
+    ///
+    /// Where the issuer can switch keys on again, the old one is switched off first. The gates are
+    /// asked again before it is revoked, and may have to be overridden again.
     ///
     /// ```
     /// use keyward::core::{KeyId, MemoryBackend};
@@ -142,11 +95,20 @@ impl<B: SecretBackend> Rotator<B> {
     /// ```
     ///
     /// # Errors
-    /// [`TransitionError::TooEarly`] before soak and overlap are over,
-    /// [`TransitionError::WrongPhase`] outside the soak; a failing store.
+    /// [`keyward_core::TransitionError::TooEarly`] before soak and overlap are over,
+    /// [`keyward_core::TransitionError::WrongPhase`] outside the soak; a failing store.
     pub async fn override_gate(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
         let passed = Passed::Operator { by: self.actor.clone(), reason: reason.parse()? };
-        self.move_run(key, reason, |_, _| Some(Transition::Retire { passed: passed.clone() })).await
+        let cx = self.context(&reason.parse()?);
+        let suspends = self.may_suspend(&self.backend.load_existing(&cx, key).await?.value)?;
+        self.move_run(key, reason, |record, _| {
+            let passed = passed.clone();
+            Some(match record.run().map(|run| &run.phase) {
+                Some(RunPhase::Soaking { .. }) if suspends => Transition::Suspend { passed },
+                _ => Transition::Retire { passed },
+            })
+        })
+        .await
     }
 
     /// Says that a version was seen dead by a person, who signs for it.
@@ -161,7 +123,7 @@ impl<B: SecretBackend> Rotator<B> {
     /// ```
     ///
     /// # Errors
-    /// [`TransitionError::WrongState`] when the version is not condemned; a failing store.
+    /// [`keyward_core::TransitionError::WrongState`] when the version is not condemned; a failing store.
     pub async fn attest_revoked(&self, key: &KeyId, version: VersionId, seen: &str) -> Result<(), RotationError> {
         let by = self.actor.clone();
         self.move_run(key, seen, |_, evidence| {
@@ -184,7 +146,7 @@ impl<B: SecretBackend> Rotator<B> {
     /// ```
     ///
     /// # Errors
-    /// [`TransitionError::RunActive`] while a run is under way; a failing store.
+    /// [`keyward_core::TransitionError::RunActive`] while a run is under way; a failing store.
     pub async fn decommission(&self, key: &KeyId, reason: &str) -> Result<(), RotationError> {
         let why: keyward_core::Reason = reason.parse()?;
         self.move_run(key, reason, |record, _| {
@@ -205,17 +167,10 @@ impl<B: SecretBackend> Rotator<B> {
         for _ in 0..8 {
             let read = self.backend.load_existing(&cx, key).await?;
             let Some(transition) = choose(&read.value, Evidence::lossy(reason)) else { return Ok(()) };
-            if let Some(done) = self.try_move(&cx, &read, &transition).await? {
-                return Ok(done);
+            if let Commit::Done(_) = self.commit(&cx, &read, &transition).await? {
+                return Ok(());
             }
         }
         Err(RotationError::Contended { key: key.clone() })
-    }
-
-    async fn try_move(&self, cx: &Context, read: &Stamped<KeyRecord>, transition: &Transition) -> Answer<Option<()>> {
-        if read.value.run().is_none() && matches!(transition, Transition::Abandon { .. }) {
-            return Err(TransitionError::NoRun.into());
-        }
-        Ok(matches!(self.commit(cx, read, transition).await?, Commit::Done(_)).then_some(()))
     }
 }

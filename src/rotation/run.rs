@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use keyward_core::{
-    IssuerRef, KeyId, KeyRecord, NewKey, Reason, RunId, RunKind, RunPhase, SecretBackend, SecretBackendExt, Stamped,
+    IssuerRef, KeyId, KeyRecord, Lease, NewKey, Reason, RunId, RunKind, SecretBackend, SecretBackendExt, Stamped,
     Transition, Version, VersionId, VersionState,
 };
 
 use super::builder::Rotator;
 use super::error::{Answer, RotationError};
 use super::step::{RunReport, Step};
+use super::trusted::Anchor;
 use crate::commit::Commit;
 
 /// A run in the hands of one process. Dropping it loses nothing: the journal is in the record.
@@ -30,11 +31,13 @@ pub(super) struct Session {
     pub(super) fresh: Option<Stamped<KeyRecord>>,
     /// A version this very session planned and has not asked the issuer for yet, and when it did.
     pub(super) may_create: Option<(VersionId, Duration)>,
+    /// What this session writes under what becomes of that.
+    pub(super) lease: Option<Lease>,
     /// A key the issuer gave and the store does not have yet.
     pub(super) minted: Option<(VersionId, NewKey)>,
     pub(super) probes: Probes,
-    /// The phase last seen, and since when on our own clock.
-    pub(super) watched: Option<(RunPhase, Duration)>,
+    /// By what windows are judged.
+    pub(super) anchor: Anchor,
     /// Condemned versions that cannot be seen dead yet.
     pub(super) deferred: BTreeSet<VersionId>,
 }
@@ -169,9 +172,10 @@ impl<B: SecretBackend> Rotator<B> {
             reason: reason.parse()?,
             fresh: None,
             may_create: may_create.map(|version| (version, self.clock.monotonic())),
+            lease: may_create.map(|_| Lease::first(run)),
             minted: None,
             probes: Probes::default(),
-            watched: None,
+            anchor: Anchor::drop_on(&*self.clock),
             deferred: BTreeSet::new(),
         };
         Ok(RotationRun { rotator: self, session })

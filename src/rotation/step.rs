@@ -39,6 +39,25 @@ pub enum Step {
         /// The new version.
         version: VersionId,
     },
+    /// The old key is about to be switched off, reversibly.
+    Suspending {
+        /// The old version.
+        version: VersionId,
+        /// Why that is safe.
+        evidence: String,
+    },
+    /// The old key was seen switched off. Whoever still needs it says so now.
+    SwitchedOff {
+        /// The old version.
+        version: VersionId,
+    },
+    /// The old key works again and is watched anew.
+    Reactivated {
+        /// The old version.
+        version: VersionId,
+        /// Why it was switched on.
+        evidence: String,
+    },
     /// The old key is condemned: from here there is no way back.
     Retiring {
         /// The old version.
@@ -68,11 +87,23 @@ pub enum Step {
         /// The version that serves.
         version: VersionId,
     },
+    /// The old key cannot come back after all: the new one is published again.
+    TurnedRound {
+        /// The old version.
+        version: VersionId,
+        /// Why.
+        evidence: String,
+    },
     /// The run was given up before readers saw the new key.
     Abandoned {
         /// The version given up.
         version: VersionId,
         /// Why.
+        evidence: String,
+    },
+    /// Something that people should know was written into the history.
+    Noted {
+        /// What.
         evidence: String,
     },
     /// Another process moved the record; the next step goes on from there.
@@ -100,12 +131,19 @@ impl fmt::Display for Step {
             Self::Validated { version } => write!(f, "proved that version {version} works with the recorded scope"),
             Self::Promoting { version } => write!(f, "journalled that version {version} is about to be published"),
             Self::Published { version } => write!(f, "published version {version}: readers get it from now on"),
+            Self::Suspending { version, evidence } => {
+                write!(f, "about to switch old version {version} off ({evidence})")
+            }
+            Self::SwitchedOff { version } => write!(f, "saw old version {version} switched off"),
+            Self::Reactivated { version, evidence } => write!(f, "old version {version} works again ({evidence})"),
             Self::Retiring { version, evidence } => write!(f, "condemned old version {version} ({evidence})"),
             Self::Found { version } => write!(f, "found condemned version {version} at the issuer"),
             Self::Revoked { version } => write!(f, "saw version {version} dead"),
             Self::RollingBack { version, evidence } => write!(f, "taking back version {version} ({evidence})"),
             Self::RolledBack { version } => write!(f, "version {version} serves again"),
+            Self::TurnedRound { evidence, .. } => write!(f, "staying on the new version ({evidence})"),
             Self::Abandoned { version, evidence } => write!(f, "gave up version {version} ({evidence})"),
+            Self::Noted { evidence } => write!(f, "noted: {evidence}"),
             Self::Overtaken => f.write_str("another process moved the record"),
             Self::Wait { at_most, why } => write!(f, "waiting up to {} s: {why}", at_most.as_secs()),
             Self::NeedsOperator(what) => write!(f, "needs an operator: {what}"),

@@ -6,9 +6,9 @@
 use async_trait::async_trait;
 use futures_lite::future;
 use keyward_core::{
-    Clock, Context, CreateError, Created, Error, ErrorKind, HealthQuery, HealthReport, HealthSignal, Issue,
-    IssuerCapabilities, IssuerKey, IssuerStatus, KeyIssuer, KeyRecord, Material, Operation, Probe, Result, Revoke,
-    Scope, SystemClock, Validator, VersionId,
+    Adoption, AdoptionSignal, Clock, Context, CreateError, Created, Error, ErrorKind, HealthQuery, HealthReport,
+    HealthSignal, Issue, IssuerCapabilities, IssuerKey, IssuerStatus, KeyId, KeyIssuer, KeyRecord, LastUse, Material,
+    Operation, Probe, Result, Revoke, Scope, SystemClock, UsageSignal, Validator, VersionId,
 };
 
 /// Ends each call at the deadline of its context.
@@ -80,5 +80,21 @@ impl<V: Validator> Validator for Timed<V> {
 impl<H: HealthSignal> HealthSignal for Timed<H> {
     async fn health(&self, cx: &Context, query: &HealthQuery) -> Result<HealthReport> {
         within(cx, Operation::Signal, ErrorKind::Unavailable, self.0.health(cx, query)).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<U: UsageSignal> UsageSignal for Timed<U> {
+    async fn last_use(&self, cx: &Context, key: &KeyId, version: VersionId) -> Result<LastUse> {
+        within(cx, Operation::Signal, ErrorKind::Unavailable, self.0.last_use(cx, key, version)).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<A: AdoptionSignal> AdoptionSignal for Timed<A> {
+    async fn consumers(&self, cx: &Context, key: &KeyId) -> Result<Vec<Adoption>> {
+        within(cx, Operation::Signal, ErrorKind::Unavailable, self.0.consumers(cx, key)).await
     }
 }

@@ -23,6 +23,7 @@ pub(crate) async fn perform(world: &World, host: &Host, rotator: &HostRotator, a
             Act::Rotate(steps) => rotate(world, rotator, steps, false).await,
             Act::TakeBack(steps) => rotate(world, rotator, steps, true).await,
             Act::Abort => world.tolerate(rotator.abort(&key(CHARGES), "changed our minds").await),
+            Act::Reactivate => world.tolerate(rotator.reactivate(&key(CHARGES), "still needed").await),
             Act::RollBack => world.tolerate(rotator.rollback(&key(CHARGES), "looks bad").await),
             Act::Leak(which, steps) => leak(world, rotator, which, steps).await,
             Act::Sweep => world.tolerate(rotator.sweep(&key(CHARGES), "daily").await),
@@ -107,6 +108,8 @@ impl World {
     fn tolerate<T>(&self, answer: Result<T, RotationError>) {
         match answer {
             Ok(_) | Err(RotationError::Refused(_) | RotationError::Contended { .. }) => {}
+            // Another host switched it off in this very moment.
+            Err(RotationError::CannotComeBack { .. }) => {}
             Err(RotationError::Backend(error)) if error.retry() != Retry::No => {}
             // The revision before the first: no record yet.
             Err(RotationError::Backend(error)) if error.operation() == Operation::Load && self.reads_stale() => {}

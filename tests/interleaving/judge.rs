@@ -59,7 +59,10 @@ impl World {
         self.must(shown.proof.is_some(), "I3: an unproven version is shown");
         self.must(survey.versions.contains(&version), "I2: nothing is stored for what is shown");
         let alive = self.issuer.live(record.id()).contains(&version);
-        self.must(alive || shown.compromised.is_some(), "I5: a dead version is shown");
+        // A sleeper may switch off what has come back since: found and put right by the reconciler.
+        let working = self.issuer.working(record.id());
+        let switched_off = self.switched.borrow().contains(&version) && working.contains(&version);
+        self.must(alive || switched_off || shown.compromised.is_some(), "I5: a dead version is shown");
     }
 
     /// What holds from one revision to the next: I1, I4, I7, I8.
@@ -69,6 +72,9 @@ impl World {
         self.must(primaries <= 1, "I1: two primaries");
         for old in before.versions() {
             let Some(new) = after.version(old.id) else { continue };
+            if new.state == VersionState::Suspended {
+                self.switched.borrow_mut().insert(new.id);
+            }
             let rolled_back = old.state == VersionState::Overlap && new.state == VersionState::Primary;
             let reactivated = old.state == VersionState::Suspended && new.state == VersionState::Overlap;
             let hunted_again = old.state.is_dead() && new.state == VersionState::RevokePending;

@@ -42,6 +42,7 @@ pub(crate) enum Act {
     Abort,
     RollBack,
     Leak(Which, usize),
+    Reactivate,
     Sweep,
     Annotate,
 }
@@ -99,6 +100,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Abort),
         1 => Just(Act::RollBack),
         4 => (which(), 1..=25_usize).prop_map(|(which, steps)| Act::Leak(which, steps)),
+        1 => Just(Act::Reactivate),
         2 => Just(Act::Sweep),
         1 => Just(Act::Annotate),
     ]

@@ -1,11 +1,12 @@
 //! One key, its store and its issuer, and the weather around them.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use keyward::core::{IssuerCapabilities, KeyRecord, ManualClock};
+use keyward::core::{IssuerCapabilities, KeyRecord, ManualClock, VersionId};
 use keyward::rotation::Rotator;
 use keyward_conformance::strict::{FakeIssuer, FakeValidator, Host, Late, StrictFake};
 
@@ -30,6 +31,8 @@ pub(crate) struct World {
     pub(crate) revision: Cell<usize>,
     pub(crate) misuse: Cell<usize>,
     pub(crate) touched: Cell<(u64, u64)>,
+    /// Versions the record had switched off at some time.
+    pub(crate) switched: RefCell<BTreeSet<VersionId>>,
     defects: RefCell<Vec<String>>,
 }
 
@@ -54,6 +57,7 @@ impl World {
             revision: Cell::new(1),
             misuse: Cell::new(0),
             touched: Cell::new((0, 0)),
+            switched: RefCell::default(),
             defects: RefCell::default(),
         };
         if plan.in_service {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward::core::{
-    AccessLevel, ArmCounts, Change, Clock, Context, Expect, HealthQuery, HealthReport, HealthSignal, KeyDraft, KeyId,
-    KeyRecord, ManualClock, MemoryBackend, Mode, Ownership, Result, Scope, SecretBackend, SecretBackendExt,
-    async_trait,
+    AccessLevel, ArmCounts, Change, Clock, Context, Edit, Expect, HealthQuery, HealthReport, HealthSignal, KeyDraft,
+    KeyId, KeyRecord, ManualClock, MemoryBackend, Mode, Ownership, Result, Scope, SecretBackend, SecretBackendExt,
+    Transition, async_trait,
 };
 use keyward::issuer::GeneratedIssuer;
 use keyward::rotation::{RotationError, RotationRun, Rotator, RotatorBuilder, RunReport, Step};
@@ -49,6 +49,15 @@ pub(crate) async fn register<B: SecretBackend>(store: &B, clock: &ManualClock, d
     let change = Change::new("ada".parse().expect("an actor"), clock.now());
     let record = KeyRecord::register(&draft, &change).expect("a record");
     store.swap(&cx(), &draft.id, Expect::Absent, &record).await.expect("register");
+}
+
+/// Somebody writes a note into the record, by `clock`.
+pub(crate) async fn note<B: SecretBackend>(store: &B, clock: &ManualClock) {
+    let read = store.load_existing(&cx(), &key(CHARGES)).await.expect("load");
+    let change = Change::new("ada".parse().expect("an actor"), clock.now());
+    let note = Transition::Edit(Edit::Note("a note".parse().expect("a note")));
+    let next = read.value.apply(&note, &change).expect("a note");
+    store.swap(&cx(), next.id(), Expect::At(read.stamp), &next).await.expect("swap");
 }
 
 pub(crate) async fn load<B: SecretBackend>(store: &B, key: &KeyId) -> KeyRecord {

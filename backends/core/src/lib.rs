@@ -61,8 +61,9 @@ pub use name::NameError;
 pub use ownership::{Contact, Owner, Ownership, OwnershipError, Team};
 pub use policy::{PolicyError, RotationPolicy};
 pub use record::{
-    Compromise, Incident, IncidentState, Instructions, IssuerRef, IssuerState, KeyDraft, KeyRecord, OperationNote,
-    Proof, Publication, RecordError, Run, RunKind, RunOutcome, RunPhase, RunSummary, Spill, Version, VersionState,
+    Compromise, Incident, IncidentState, Instructions, IssuerRef, IssuerState, KeyDraft, KeyRecord, Lease,
+    OperationNote, Proof, Publication, RecordError, Run, RunKind, RunOutcome, RunPhase, RunSummary, Spill, Version,
+    VersionState,
 };
 pub use scope::{
     AccessLevel, EndpointError, EndpointPattern, Mode, Permission, Resource, Scope, ScopeDifference, ScopeError,

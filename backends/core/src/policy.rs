@@ -33,6 +33,11 @@ pub struct RotationPolicy {
     /// How long old and new version both work, at least. Default 48 hours.
     #[serde(with = "seconds")]
     pub overlap: Duration,
+    /// How long the old version is switched off, and can be switched on again, before it is
+    /// revoked. Default 24 hours; zero skips it, and so do issuers that cannot switch a key on
+    /// again. See [`RotationPolicy::suspend_window`].
+    #[serde(default = "a_day", skip_serializing_if = "is_a_day", with = "seconds")]
+    pub suspend: Duration,
     /// After this long without proof of health a person decides. Default 7 days.
     #[serde(with = "seconds")]
     pub max_soak: Duration,
@@ -56,6 +61,7 @@ impl Default for RotationPolicy {
             lifetime: Duration::from_secs(180 * DAY),
             soak: Duration::from_secs(DAY),
             overlap: Duration::from_secs(2 * DAY),
+            suspend: a_day(),
             max_soak: Duration::from_secs(7 * DAY),
             propagation: Duration::from_secs(2 * MINUTE),
             validations: 3,
@@ -87,6 +93,19 @@ impl RotationPolicy {
         self.overlap = overlap;
         self.max_soak = max_soak;
         self
+    }
+
+    /// Sets how long the old version is switched off before it is revoked; zero skips it.
+    #[must_use]
+    pub fn with_suspend(mut self, suspend: Duration) -> Self {
+        self.suspend = suspend;
+        self
+    }
+
+    /// How long the old version is watched while it is switched off: [`suspend`](Self::suspend), at
+    /// most what the interval leaves beside soak and overlap.
+    pub fn suspend_window(&self) -> Duration {
+        self.suspend.min(self.interval.saturating_sub(self.soak.max(self.overlap)))
     }
 
     /// Sets how many validations in a row must succeed, within which time.
@@ -138,6 +157,7 @@ impl RotationPolicy {
             ),
             ((1..=10).contains(&self.validations), "validations is not 1 to 10"),
             (self.propagation <= Duration::from_secs(DAY), "propagation is longer than a day"),
+            (self.suspend <= ten_years, "suspend is longer than 10 years"),
             (
                 self.retention <= ten_years && self.zombie_horizon <= ten_years,
                 "retention or zombie horizon is longer than 10 years",
@@ -156,6 +176,15 @@ impl RotationPolicy {
 #[non_exhaustive]
 pub struct PolicyError {
     broken: &'static str,
+}
+
+fn a_day() -> Duration {
+    Duration::from_secs(DAY)
+}
+
+/// Left out of the stored form, which therefore stays as it was before there was such a setting.
+fn is_a_day(suspend: &Duration) -> bool {
+    *suspend == a_day()
 }
 
 pub(crate) mod seconds {

@@ -6,11 +6,12 @@ mod common;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use common::*;
 use keyward_core::{
-    AccessLevel, Edit, KeyDraft, KeyRecord, Link, Location, Mode, Ownership, PublicationId, RecordError, RunKind,
-    Scope, Shape, Transition, VersionState,
+    AccessLevel, Edit, KeyDraft, KeyRecord, Link, Location, Mode, Ownership, PublicationId, RecordError,
+    RotationPolicy, RunKind, Scope, Shape, Transition, VersionState,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -18,11 +19,13 @@ use serde_json::{Value, json};
 const FROZEN: &[&str] = &[
     "idle",
     "plan",
+    "taken-over",
     "staged",
     "validated",
     "promoting",
     "soaking",
     "suspended",
+    "switched-off",
     "retiring",
     "rolling-back",
     "turned-round",
@@ -69,7 +72,7 @@ fn rich(name: &str) -> KeyRecord {
     lab.days(1);
     let new = match name {
         "idle" | "tombstone" | "page" => second,
-        "plan" => lab.begin(RunKind::Scheduled),
+        "plan" | "taken-over" => lab.begin(RunKind::Scheduled),
         "staged" | "validated" => lab.begin(RunKind::Manual),
         "promoting" => lab.promoting(RunKind::Import),
         _ => lab.confirmed(RunKind::Scheduled),
@@ -79,9 +82,15 @@ fn rich(name: &str) -> KeyRecord {
             let instructions = "make a restricted key and hand it in".parse().expect("instructions");
             lab.go(&Transition::Ask { version: new, instructions });
         }
+        "taken-over" => _ = lab.go(&replan(new, version(4_004))),
         "staged" => _ = lab.go(&store(new)),
         "validated" => _ = lab.go(&store(new)).prove(),
         "suspended" => _ = lab.days(2).go(&suspend(gate())),
+        "switched-off" => {
+            let policy = RotationPolicy::default().with_suspend(Duration::from_secs(6 * 3_600));
+            lab.go(&Transition::Edit(Edit::Policy(policy)));
+            lab.days(2).go(&suspend(gate())).days(1).go(&switched_off());
+        }
         "retiring" => _ = lab.days(2).go(&retire(gate())),
         "rolling-back" => _ = lab.go(&roll_back(4_002)),
         "turned-round" => _ = lab.go(&roll_back(4_003)).leak(second),
@@ -127,6 +136,8 @@ fn frozen_records_are_read_and_written_back_byte_for_byte() {
         match *name {
             "idle" | "tombstone" | "page" => assert_eq!(phase, None),
             "turned-round" => assert_eq!(phase, Some("promoting")),
+            "switched-off" => assert_eq!(phase, Some("suspended")),
+            "taken-over" => assert_eq!(phase, Some("plan")),
             _ => assert_eq!(phase, Some(*name)),
         }
     }
@@ -253,6 +264,10 @@ fn may_be_absent(field: &str) -> bool {
             | "revoked_at"
             | "replaced_by"
             | "field"
+            // Came later: a record written before reads as it always did.
+            | "suspend"
+            | "off_since"
+            | "fence"
     )
 }
 
@@ -438,7 +453,7 @@ proptest! {
             let again = record.encode().expect("what was read can be written");
             prop_assert_eq!(KeyRecord::decode(&again), Ok(record.clone()));
             let _ = (record.due_at(), record.spill(u32::MAX), record.target());
-            for transition in [Transition::Confirm, Transition::RolledBack, abandon(), roll_back(1), retire(gate()), suspend(gate()), Transition::Reactivate] {
+            for transition in [Transition::Confirm, Transition::RolledBack, abandon(), roll_back(1), retire(gate()), suspend(gate()), reactivate(), switched_off(), turn_round(2)] {
                 if let Ok(next) = record.apply(&transition, &change(1, start())) {
                     let _ = next.encode();
                 }

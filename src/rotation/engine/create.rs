@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use keyward_core::{
     Context, CreateError, Created, Evidence, Instructions, Issue, IssuerRef, KeyRecord, NewKey, Run, SecretBackend,
     SecretBackendExt, Stage, Stamped, Transition, TransitionError, VersionId,
@@ -10,6 +9,7 @@ use keyward_core::{
 
 use super::super::builder::Rotator;
 use super::super::error::{Answer, NeedsOperator, RotationError};
+use super::super::lease;
 use super::super::run::{Session, names_another};
 use super::super::step::Step;
 use crate::commit::Commit;
@@ -35,14 +35,14 @@ impl<B: SecretBackend> Rotator<B> {
             return self.keep(cx, session, read, version, minted).await;
         }
         if let Some(planned_at) = session.take_turn(version).filter(|_| run.holder == self.holder) {
-            // Others wait that long and no longer: a planner that slept past its turn must not ask.
-            let turn = self.settings.takeover.max(Duration::from_secs(1));
+            // Others wait a while and no longer: a planner that slept past its turn must not ask.
+            let turn = lease::turn(self.settings.takeover, self.settings.call_limit);
             if self.clock.monotonic().saturating_sub(planned_at) <= turn {
                 return self.ask_issuer(cx, session, read, version).await;
             }
             return self.replan(cx, session, read, version, "its planner slept past its turn").await;
         }
-        match self.takeover_in(session, run) {
+        match self.takeover_in(run) {
             Some(at_most) => {
                 let why = "another process planned this version and may be creating it".to_owned();
                 Ok(Step::Wait { at_most, why })
@@ -71,7 +71,10 @@ impl<B: SecretBackend> Rotator<B> {
                     instructions: instructions.clone(),
                 };
                 let ask = Transition::Ask { version, instructions };
-                self.store(cx, session, read, &ask, Step::NeedsOperator(asked)).await
+                match self.commit_under(cx, read, &ask, session.lease).await? {
+                    Commit::Done(_) => Ok(Step::NeedsOperator(asked)),
+                    Commit::Overtaken => Ok(Step::Overtaken),
+                }
             }
             Err(CreateError::Unknown(_)) => {
                 self.replan(cx, session, read, version, "the outcome of its create is unknown").await
@@ -136,7 +139,7 @@ impl<B: SecretBackend> Rotator<B> {
             fingerprint: self.fingerprint(&minted.material),
             expires_at: minted.expires_at,
         };
-        match self.commit(cx, read, &store).await {
+        match self.commit_under(cx, read, &store, session.lease).await {
             Ok(Commit::Done(stored)) => {
                 session.fresh = Some(stored);
                 Ok(Step::Created { version })
@@ -210,6 +213,8 @@ impl<B: SecretBackend> Rotator<B> {
         };
         if matches!(step, Step::Replanned { .. }) {
             session.may_create = Some((version, self.clock.monotonic()));
+            session.lease = read.value.run().map(|run| run.lease().taken_over());
+            self.watches.forget(session.run);
         }
         Ok(step)
     }
@@ -227,15 +232,10 @@ impl<B: SecretBackend> Rotator<B> {
     }
 
     /// How long the planner of a version is still left alone; `None` when it is time to take over.
-    ///
-    /// Watched on our own clock, or judged by wall time with a tolerance for skew: taking over
-    /// early costs a create, never safety.
-    fn takeover_in(&self, session: &Session, run: &Run) -> Option<Duration> {
+    /// Taking over early costs a create, never safety.
+    fn takeover_in(&self, run: &Run) -> Option<Duration> {
         let patience = self.settings.takeover;
-        let watched = session.watched_for(self.clock.monotonic());
-        let tolerance = TimeDelta::minutes(5);
-        let by_wall = (self.clock.now() - run.entered_at - tolerance).to_std().unwrap_or_default();
-        let waited = watched.max(by_wall);
-        (waited < patience).then(|| patience - waited)
+        let watched = self.watches.watched_for(run, self.clock.monotonic());
+        (watched < patience).then(|| patience - watched)
     }
 }

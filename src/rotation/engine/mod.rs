@@ -1,24 +1,27 @@
 //! One step of a run: look at the record, do one side effect, store one transition.
 
+mod comeback;
 mod create;
+mod gates;
 mod promote;
 mod revoke;
 mod rollback;
 mod soak;
+mod suspend;
 mod validate;
 
 use std::time::Duration;
 
-use keyward_core::{
-    Context, KeyRecord, NewKey, Run, RunPhase, SecretBackend, Stamped, Transition, VersionId, VersionState,
-};
+use keyward_core::{Context, KeyRecord, NewKey, Run, RunPhase, SecretBackend, Stamped, Transition, VersionId};
 
 use super::builder::Rotator;
 use super::error::{Answer, RotationError};
 use super::run::{Probes, Session, condemned};
 use super::step::{RunReport, Step};
 use crate::commit::Commit;
+pub(super) use comeback::{Comeback, is_clean};
 pub(crate) use revoke::Death;
+pub(super) use suspend::old_of;
 
 impl<B: SecretBackend> Rotator<B> {
     /// Makes one transition of the session's run.
@@ -27,7 +30,6 @@ impl<B: SecretBackend> Rotator<B> {
             Some(run) if run.id == session.run => run.clone(),
             _ => return self.after_the_run(cx, session, &read).await,
         };
-        session.watch(&run, self.clock.monotonic());
         match run.phase.clone() {
             RunPhase::Plan { version, asked } => self.create(cx, session, &read, &run, version, asked).await,
             RunPhase::Staged { version } => self.validate(cx, session, &read, version).await,
@@ -36,9 +38,13 @@ impl<B: SecretBackend> Rotator<B> {
                 self.publish(cx, session, &read, version, publication, expect).await
             }
             RunPhase::Soaking { version } => self.soak(cx, session, &read, &run, version).await,
-            RunPhase::Suspended { .. } => self.reactivate(cx, session, &read, &run).await,
+            RunPhase::Suspended { version, off_since } => {
+                self.suspended(cx, session, &read, &run, version, off_since).await
+            }
             RunPhase::Retiring { .. } => self.retire_previous(cx, session, &read, &run).await,
-            RunPhase::RollingBack { to, publication, .. } => self.republish(cx, session, &read, to, publication).await,
+            RunPhase::RollingBack { to, publication, .. } => {
+                self.republish(cx, session, &read, &run, to, publication).await
+            }
         }
     }
 
@@ -89,23 +95,6 @@ impl<B: SecretBackend> Rotator<B> {
         Ok(Step::Finished(RunReport::of(&session.key, summary, condemned(record).collect())))
     }
 
-    /// Switched off by somebody who knows T11; this engine switches on again and goes on.
-    async fn reactivate(
-        &self,
-        cx: &Context,
-        session: &mut Session,
-        read: &Stamped<KeyRecord>,
-        run: &Run,
-    ) -> Answer<Step> {
-        let record = &read.value;
-        let suspended = run.previous.and_then(|old| record.version(old));
-        if let Some(old) = suspended.filter(|old| old.state == VersionState::Suspended) {
-            let issue = keyward_core::Issue { record, version: old };
-            self.issuer_of(record)?.activate(cx, issue).await?;
-        }
-        self.store(cx, session, read, &Transition::Reactivate, Step::Overtaken).await
-    }
-
     /// The old version of a run past the point of no return is revoked.
     async fn retire_previous(
         &self,
@@ -130,18 +119,6 @@ impl<B: SecretBackend> Rotator<B> {
 }
 
 impl Session {
-    /// Remembers since when this process has seen the run in its phase.
-    fn watch(&mut self, run: &Run, now: Duration) {
-        match &self.watched {
-            Some((phase, _)) if *phase == run.phase => {}
-            _ => self.watched = Some((run.phase.clone(), now)),
-        }
-    }
-
-    fn watched_for(&self, now: Duration) -> Duration {
-        self.watched.as_ref().map_or(Duration::ZERO, |(_, since)| now.saturating_sub(*since))
-    }
-
     /// Since when this very session may create the version; asked once.
     fn take_turn(&mut self, version: VersionId) -> Option<Duration> {
         self.may_create.take().filter(|(planned, _)| *planned == version).map(|(_, since)| since)

@@ -9,6 +9,7 @@ use super::super::builder::Rotator;
 use super::super::error::{Answer, NeedsOperator};
 use super::super::run::Session;
 use super::super::step::Step;
+use super::comeback::{Look, is_clean};
 
 impl<B: SecretBackend> Rotator<B> {
     pub(super) async fn promote(
@@ -26,8 +27,33 @@ impl<B: SecretBackend> Rotator<B> {
         if !adopted && !is_ours(record, &pointer) {
             return self.foreign(cx, session, read).await;
         }
+        if let Some(step) = self.note_no_way_back(cx, session, read).await? {
+            return Ok(step);
+        }
         let promote = Transition::Promote { publication, expect: pointer.token };
         self.store(cx, session, read, &promote, Step::Promoting { version }).await
+    }
+
+    /// The run goes on without a way back when the old material is lost, and says so before readers
+    /// get the new key.
+    async fn note_no_way_back(
+        &self,
+        cx: &Context,
+        session: &mut Session,
+        read: &Stamped<KeyRecord>,
+    ) -> Answer<Option<Step>> {
+        let record = &read.value;
+        let Some(run) = record.run() else { return Ok(None) };
+        let Some(old) = run.previous.and_then(|old| record.version(old)).filter(|old| is_clean(old)) else {
+            return Ok(None);
+        };
+        let Look::Gone(kind) = self.look_at(cx, record, old.id).await? else { return Ok(None) };
+        let evidence = Evidence::lossy(&format!("no way back: the store has lost version {}: {kind}", old.id));
+        if run.evidence.contains(&evidence) {
+            return Ok(None);
+        }
+        let step = Step::Noted { evidence: evidence.to_string() };
+        self.store(cx, session, read, &Transition::Observe { evidence }, step).await.map(Some)
     }
 
     pub(super) async fn publish(

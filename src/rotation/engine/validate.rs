@@ -150,7 +150,7 @@ fn mismatch(recorded: &Scope, found: &Scope) -> Option<String> {
 }
 
 /// 1 s doubling to 10 s.
-fn patience(failures: u32) -> Duration {
+pub(super) fn patience(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(4)).min(Duration::from_secs(10))
 }
 

@@ -36,6 +36,7 @@ impl Body {
             phase: RunPhase::Plan { version, asked: None },
             previous,
             holder,
+            fence: 0,
             started_at: change.at,
             started_by: change.actor.clone(),
             reason: reason.clone(),
@@ -96,6 +97,7 @@ impl Body {
         let run = self.running()?;
         run.saw(evidence.clone());
         run.holder = holder;
+        run.fence = run.fence.saturating_add(1);
         let (id, kind) = (run.id, run.kind);
         self.reserve(version, id, kind, change)?;
         self.enter_phase(RunPhase::Plan { version, asked: None }, change)

@@ -102,17 +102,13 @@ impl Body {
             }
             // Rolling back *onto* the leaked version: turn round and fence with the new one.
             RunPhase::RollingBack { version, to, .. } if to == leaked => {
-                let given_up = self.find(version)?;
-                let usable = given_up.compromised.is_none()
-                    && matches!(given_up.state, VersionState::Validated | VersionState::Primary);
-                if !usable {
+                if !self.can_stay_on(version)? {
                     return self.finish(RunOutcome::Overtaken, change);
                 }
-                self.journal(publication, version)?;
                 self.hurry()?;
-                self.enter_phase(RunPhase::Promoting { version, publication, expect: None }, change)
+                self.stay_on(version, publication, change)
             }
-            RunPhase::Soaking { version } | RunPhase::Suspended { version } if is_old => {
+            RunPhase::Soaking { version } | RunPhase::Suspended { version, .. } if is_old => {
                 self.hurry()?;
                 self.enter_phase(RunPhase::Retiring { version }, change)
             }

@@ -10,6 +10,7 @@ mod leak;
 mod refuse;
 mod retire;
 mod rollback;
+mod suspend;
 mod transition;
 
 pub use edit::Edit;
@@ -66,6 +67,7 @@ impl KeyRecord {
         if self.retired_at().is_some() && !wakes {
             return Err(TransitionError::Retired);
         }
+        self.check_fence(change)?;
         let mut next = (*self.0).clone();
         next.step(transition, change)?;
         if next.versions.iter().any(|v| v.state.may_work()) {
@@ -83,6 +85,17 @@ impl KeyRecord {
             at: change.at,
         });
         Ok(Self(Box::new(next)))
+    }
+}
+
+impl KeyRecord {
+    /// A change made under a lease that another process has taken over comes too late.
+    fn check_fence(&self, change: &Change) -> Answer {
+        let (Some(lease), Some(run)) = (change.lease, self.run()) else { return Ok(()) };
+        if lease.run == run.id && lease.fence >= run.fence {
+            return Ok(());
+        }
+        Err(TransitionError::Fenced { held: lease.fence, current: run.fence })
     }
 }
 
@@ -109,8 +122,10 @@ impl Body {
             }
             Transition::RollBack { publication, evidence } => self.roll_back(*publication, evidence, change),
             Transition::RolledBack => self.rolled_back(change),
+            Transition::TurnRound { publication, evidence } => self.turn_round(*publication, evidence, change),
             Transition::Suspend { passed } => self.suspend(passed, change),
-            Transition::Reactivate => self.reactivate(change),
+            Transition::SwitchedOff { evidence } => self.switched_off(evidence, change),
+            Transition::Reactivate { evidence } => self.reactivate(evidence, change),
             Transition::Retire { passed } => self.begin_retiring(passed, change),
             Transition::Revoked { version, death } => self.revoked(*version, death, change),
             Transition::Gone { version } => self.gone(*version, change),
@@ -128,6 +143,12 @@ impl Body {
     /// The run under way.
     fn running(&mut self) -> Answer<&mut Run> {
         self.run.as_mut().ok_or(TransitionError::NoRun)
+    }
+
+    fn see_all(&mut self, evidence: Vec<crate::Evidence>) -> Answer {
+        let run = self.running()?;
+        evidence.into_iter().for_each(|seen| run.saw(seen));
+        Ok(())
     }
 
     /// The refusal of a move that is not legal in the run's phase.

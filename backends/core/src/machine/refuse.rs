@@ -11,6 +11,14 @@ pub enum TransitionError {
     /// An edit breaks a rule of records.
     #[error(transparent)]
     Edit(#[from] crate::RecordError),
+    /// Another process took the plan over.
+    #[error("another process took the plan over (fence {held}, now {current}); what was made under it is given up")]
+    Fenced {
+        /// The fence of the change.
+        held: u64,
+        /// The fence of the run.
+        current: u64,
+    },
     /// The key has, or had, a version where it lies.
     #[error("the key has a version where it lies, so neither place nor shape can change; register another key")]
     HasVersions,
@@ -33,6 +41,9 @@ pub enum TransitionError {
     /// No run is under way.
     #[error("no run is under way; start one")]
     NoRun,
+    /// The old version was not seen switched off.
+    #[error("the old version was not seen switched off yet; step on, or skip that by setting suspend to 0")]
+    NotSwitchedOff,
     /// The version is not in the record.
     #[error("version {version} is not in the record; read the record again")]
     NoVersion {
@@ -70,7 +81,7 @@ pub enum TransitionError {
     #[error("the new scope allows more than the recorded one; widening needs an approval with a reason")]
     ScopeWidening,
     /// A window has not elapsed.
-    #[error("the soak and overlap windows last until {until}; wait")]
+    #[error("the windows of the policy (soak, overlap, suspend) last until {until}; wait")]
     TooEarly {
         /// When they end.
         until: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Giving up versions and keys: T11 to T14, T16, and the tombstone.
+//! Giving up versions and keys: T12 to T14, T16, and the tombstone.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,34 +7,9 @@ use crate::record::{Body, IssuerRef, RunKind, RunOutcome, RunPhase};
 use crate::{Evidence, Location, Reason, Version, VersionId, VersionState};
 
 impl Body {
-    pub(super) fn suspend(&mut self, passed: &Passed, change: &Change) -> Answer {
-        let Some(RunPhase::Soaking { version }) = self.phase() else {
-            return Err(self.wrong_phase("suspend"));
-        };
-        let old = self.clean_previous()?;
-        if matches!(passed, Passed::NotNeeded) {
-            return Err(self.wrong_phase("suspend without a gate"));
-        }
-        self.windows_elapsed(change)?;
-        self.running()?.saw(passed.evidence());
-        self.enter_version(old, VersionState::Suspended, change)?;
-        self.enter_phase(RunPhase::Suspended { version }, change)
-    }
-
-    pub(super) fn reactivate(&mut self, change: &Change) -> Answer {
-        let Some(RunPhase::Suspended { version }) = self.phase() else {
-            return Err(self.wrong_phase("reactivate"));
-        };
-        let old = self.running()?.previous.ok_or(TransitionError::NothingToRollBackTo)?;
-        if self.find(old)?.state == VersionState::Suspended {
-            self.enter_version(old, VersionState::Overlap, change)?;
-        }
-        self.enter_phase(RunPhase::Soaking { version }, change)
-    }
-
     pub(super) fn begin_retiring(&mut self, passed: &Passed, change: &Change) -> Answer {
         let version = match self.phase() {
-            Some(RunPhase::Soaking { version } | RunPhase::Suspended { version }) => version,
+            Some(RunPhase::Soaking { version } | RunPhase::Suspended { version, .. }) => version,
             _ => return Err(self.wrong_phase("retire")),
         };
         let run = self.running()?;
@@ -44,8 +19,9 @@ impl Body {
                 return Err(self.wrong_phase("retire without a gate"));
             }
             self.windows_elapsed(change)?;
+            self.suspended_long_enough(passed, change)?;
         }
-        self.running()?.saw(passed.evidence());
+        self.see_all(passed.evidence())?;
         self.condemn(old, change)?;
         self.enter_phase(RunPhase::Retiring { version }, change)
     }
@@ -153,18 +129,8 @@ impl Body {
         self.retired_at = Some(change.at);
         Ok(())
     }
-
-    /// Refuses before soak and overlap are over, counted from the moment the new version served.
-    fn windows_elapsed(&mut self, change: &Change) -> Answer {
-        let window = self.policy.soak.max(self.policy.overlap);
-        let run = self.running()?;
-        let served = run.phase.version();
-        let since = self.find(served)?.entered_at;
-        let until = add(since, TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX));
-        if change.at < until { Err(TransitionError::TooEarly { until }) } else { Ok(()) }
-    }
 }
 
-fn add(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
+pub(super) fn add(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
     at.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::Edit;
 use crate::{
-    Actor, Evidence, Fingerprint, HolderId, IncidentId, Instructions, IssuerRef, IssuerState, OperationId,
+    Actor, Evidence, Fingerprint, HolderId, IncidentId, Instructions, IssuerRef, IssuerState, Lease, OperationId,
     PointerToken, Proof, PublicationId, Reason, RunId, RunKind, VersionId,
 };
 
@@ -18,13 +18,23 @@ pub struct Change {
     pub actor: Actor,
     /// When, by the caller's clock.
     pub at: DateTime<Utc>,
+    /// Under which lease, where there is one.
+    pub lease: Option<Lease>,
 }
 
 impl Change {
     /// A change by `actor` at `at`, with a fresh token.
     #[must_use]
     pub fn new(actor: Actor, at: DateTime<Utc>) -> Self {
-        Self { operation: OperationId::generate(), actor, at }
+        Self { operation: OperationId::generate(), actor, at, lease: None }
+    }
+
+    /// The same change under a lease: refused once another process has taken the plan over, also
+    /// when it was made from the newest record.
+    #[must_use]
+    pub fn under(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
     }
 }
 
@@ -32,8 +42,10 @@ impl Change {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Passed {
-    /// Health gate: enough was seen and it was good.
+    /// One gate: enough was seen and it was good.
     Gate(Evidence),
+    /// Several gates, each with what it saw.
+    Gates(Vec<Evidence>),
     /// A person overrides an insufficient gate, by name and with a reason.
     Operator {
         /// Who.
@@ -46,11 +58,12 @@ pub enum Passed {
 }
 
 impl Passed {
-    pub(super) fn evidence(&self) -> Evidence {
+    pub(super) fn evidence(&self) -> Vec<Evidence> {
         match self {
-            Self::Gate(evidence) => evidence.clone(),
-            Self::Operator { by, reason } => Evidence::lossy(&format!("override by {by}: {reason}")),
-            Self::NotNeeded => Evidence::lossy("no soak: the run does not wait"),
+            Self::Gate(evidence) => vec![evidence.clone()],
+            Self::Gates(evidence) => evidence.clone(),
+            Self::Operator { by, reason } => vec![Evidence::lossy(&format!("override by {by}: {reason}"))],
+            Self::NotNeeded => vec![Evidence::lossy("no soak: the run does not wait")],
         }
     }
 }
@@ -155,13 +168,30 @@ pub enum Transition {
     },
     /// T10 (and the end of T8): the pointer was seen to show the old version again.
     RolledBack,
+    /// The mirror of T8: the old version cannot come back after all, so its publication is fenced
+    /// by publishing the new one again. Where the new one leaked there is nothing to stay on, and
+    /// the run ends.
+    TurnRound {
+        /// Fresh.
+        publication: PublicationId,
+        /// Why the old version cannot come back.
+        evidence: Evidence,
+    },
     /// T11: the old version is about to be switched off, reversibly.
     Suspend {
         /// Why that is safe.
         passed: Passed,
     },
-    /// The old version is switched on again.
-    Reactivate,
+    /// The issuer was seen to have switched the old version off.
+    SwitchedOff {
+        /// What was seen.
+        evidence: Evidence,
+    },
+    /// The old version was seen to work again. Its watch starts anew.
+    Reactivate {
+        /// Why it was switched on.
+        evidence: Evidence,
+    },
     /// T12: the point of no return.
     Retire {
         /// Why that is safe.
@@ -232,8 +262,10 @@ impl Transition {
             Self::Observe { .. } => "observe",
             Self::RollBack { .. } => "roll-back",
             Self::RolledBack => "rolled-back",
+            Self::TurnRound { .. } => "turn-round",
             Self::Suspend { .. } => "suspend",
-            Self::Reactivate => "reactivate",
+            Self::SwitchedOff { .. } => "switched-off",
+            Self::Reactivate { .. } => "reactivate",
             Self::Retire { .. } => "retire",
             Self::Revoked { .. } => "revoked",
             Self::Gone { .. } => "gone",

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use draft::KeyDraft;
 pub(crate) use draft::bounded;
-pub use run::{Instructions, Run, RunKind, RunOutcome, RunPhase, RunSummary};
+pub use run::{Instructions, Lease, Run, RunKind, RunOutcome, RunPhase, RunSummary};
 pub use spill::Spill;
 pub use version::{Compromise, Incident, IncidentState, IssuerRef, IssuerState, Proof, Version, VersionState};
 

@@ -96,6 +96,9 @@ pub enum RunPhase {
     Suspended {
         /// The new version.
         version: VersionId,
+        /// When the old one was seen switched off; absent until then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        off_since: Option<DateTime<Utc>>,
     },
     /// Past the point of no return: the old version is being revoked.
     Retiring {
@@ -122,7 +125,7 @@ impl RunPhase {
             | Self::Validated { version }
             | Self::Promoting { version, .. }
             | Self::Soaking { version }
-            | Self::Suspended { version }
+            | Self::Suspended { version, .. }
             | Self::Retiring { version }
             | Self::RollingBack { version, .. } => *version,
         }
@@ -162,8 +165,12 @@ pub struct Run {
     pub phase: RunPhase,
     /// The version it replaces.
     pub previous: Option<VersionId>,
-    /// The process that planned the current version.
+    /// The process that planned the current version, and alone may ask the issuer for it.
     pub holder: HolderId,
+    /// Rises each time another process takes the plan over. A change made under an older one is
+    /// refused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fence: u64,
     /// When it began.
     pub started_at: DateTime<Utc>,
     /// Who began it.
@@ -180,6 +187,11 @@ impl Run {
     /// The most pieces of evidence kept; the oldest give way.
     pub const MAX_EVIDENCE: usize = 8;
 
+    /// What the holder writes under.
+    pub fn lease(&self) -> Lease {
+        Lease { run: self.id, fence: self.fence }
+    }
+
     pub(crate) fn enter(&mut self, phase: RunPhase, at: DateTime<Utc>) {
         self.phase = phase;
         self.entered_at = at;
@@ -193,6 +205,36 @@ impl Run {
             self.evidence.remove(0);
         }
         self.evidence.push(evidence);
+    }
+}
+
+/// Left out of the stored form, which therefore stays as it was before there were fences.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(fence: &u64) -> bool {
+    *fence == 0
+}
+
+/// The right to write what became of a planned create: good until another process takes it over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Lease {
+    /// The run.
+    pub run: RunId,
+    /// Its fence when the lease was taken.
+    pub fence: u64,
+}
+
+impl Lease {
+    /// The lease of the process that begins a run.
+    #[must_use]
+    pub fn first(run: RunId) -> Self {
+        Self { run, fence: 0 }
+    }
+
+    /// The lease of the process that takes this one over.
+    #[must_use]
+    pub fn taken_over(self) -> Self {
+        Self { fence: self.fence.saturating_add(1), ..self }
     }
 }
 

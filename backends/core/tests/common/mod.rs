@@ -191,6 +191,22 @@ pub(crate) fn suspend(passed: Passed) -> Transition {
     Transition::Suspend { passed }
 }
 
+pub(crate) fn switched_off() -> Transition {
+    Transition::SwitchedOff { evidence: evidence("the issuer says so") }
+}
+
+pub(crate) fn reactivate() -> Transition {
+    Transition::Reactivate { evidence: evidence("somebody still needs it") }
+}
+
+pub(crate) fn turn_round(publication: u64) -> Transition {
+    Transition::TurnRound { publication: id(5, publication), evidence: evidence("the old one does not work") }
+}
+
+pub(crate) fn by_hand() -> Passed {
+    Passed::Operator { by: "ada".parse().expect("an actor"), reason: "enough".parse().expect("a reason") }
+}
+
 pub(crate) fn gate() -> Passed {
     Passed::Gate(evidence("99 clean requests"))
 }

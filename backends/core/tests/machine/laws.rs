@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use keyward_core::{
-    Change, Death, IncidentState, KeyRecord, RunKind, RunPhase, Transition, Version, VersionId, VersionState,
+    Change, Death, IncidentState, KeyRecord, Passed, RunKind, RunPhase, Transition, Version, VersionId, VersionState,
 };
 
 /// Checks one accepted move.
@@ -15,6 +15,7 @@ pub(crate) fn hold(before: &KeyRecord, transition: &Transition, change: &Change,
     publications_are_journalled_first(before, transition, after);
     runs_end_with_a_summary(before, after);
     windows(before, transition, change);
+    fence(before, transition, after);
     absent_is_not_dead(before, transition, change, after);
     incidents(before, after);
 }
@@ -120,7 +121,7 @@ fn rank_never_falls(before: &KeyRecord, transition: &Transition, after: &KeyReco
         let allowed = new >= old.state
             || match transition {
                 Transition::RolledBack => (old.state, new) == (Overlap, Primary),
-                Transition::Reactivate => (old.state, new) == (Suspended, Overlap),
+                Transition::Reactivate { .. } => (old.state, new) == (Suspended, Overlap),
                 Transition::Adopt { version, .. } => {
                     *version == old.id && matches!(old.state, Revoked | Gone) && new == RevokePending
                 }
@@ -172,6 +173,13 @@ fn runs_end_with_a_summary(before: &KeyRecord, after: &KeyRecord) {
     }
 }
 
+/// I9: a fence never falls, and rises when a plan is taken over.
+fn fence(before: &KeyRecord, transition: &Transition, after: &KeyRecord) {
+    let (Some(was), Some(is)) = (before.run(), after.run()) else { return };
+    let taken_over = u64::from(matches!(transition, Transition::Replan { .. }));
+    assert_eq!(is.fence, was.fence + taken_over, "I9");
+}
+
 /// T11 and T12 wait for soak and overlap, except after a leak.
 fn windows(before: &KeyRecord, transition: &Transition, change: &Change) {
     let (Transition::Retire { .. } | Transition::Suspend { .. }, Some(run)) = (transition, before.run()) else {
@@ -179,8 +187,17 @@ fn windows(before: &KeyRecord, transition: &Transition, change: &Change) {
     };
     if run.kind != RunKind::Leak {
         let served = before.version(run.phase.version()).expect("a known version").entered_at;
-        let window = before.policy().soak.max(before.policy().overlap);
-        assert!(change.at >= served + TimeDelta::from_std(window).expect("in range"), "a window was skipped");
+        let passed = |since, window| change.at >= since + TimeDelta::from_std(window).expect("in range");
+        let policy = before.policy();
+        assert!(passed(served, policy.soak.max(policy.overlap)), "a window was skipped");
+        match (transition, &run.phase) {
+            (Transition::Suspend { .. }, _) => assert!(passed(run.entered_at, policy.soak.max(policy.overlap))),
+            (Transition::Retire { passed: by }, RunPhase::Suspended { off_since, .. }) => {
+                assert!(off_since.is_some() || matches!(by, Passed::Operator { .. }), "it was never seen off");
+                assert!(passed(off_since.unwrap_or(run.entered_at), policy.suspend_window()), "a window was skipped");
+            }
+            _ => {}
+        }
     }
 }
 

@@ -44,6 +44,23 @@ fn t3_a_resumer_plans_afresh_and_never_the_same_version() {
 }
 
 #[test]
+fn i9_what_was_made_under_a_lease_that_was_taken_over_is_not_stored() {
+    let mut lab = Lab::new();
+    let v = lab.begin(RunKind::Provision);
+    let first = lab.record.run().expect("a run").lease();
+    let next = version(lab.number());
+    lab.go(&replan(v, next));
+    let run = lab.record.run().expect("a run");
+    assert_eq!((run.fence, run.lease()), (1, first.taken_over()));
+    // Made from the newest record, about the newest version: only the fence tells.
+    let late = change(lab.number(), lab.now).under(first);
+    let fenced = TransitionError::Fenced { held: 0, current: 1 };
+    assert_eq!(lab.record.apply(&store(next), &late), Err(fenced));
+    let current = change(lab.number(), lab.now).under(first.taken_over());
+    assert!(lab.record.apply(&store(next), &current).is_ok());
+}
+
+#[test]
 fn t3_t5_a_run_is_given_up_before_the_pointer_was_in_play() {
     for stop in 0..3 {
         let mut lab = Lab::new();
@@ -118,10 +135,91 @@ fn t11_the_scream_test_can_be_undone() {
     lab.go(&suspend(gate()));
     assert_eq!((lab.phase(), lab.state(old)), (Some("suspended"), VersionState::Suspended));
     assert!(matches!(lab.refused(&roll_back(900)), TransitionError::WrongPhase { .. }), "switch it on first");
-    lab.go(&Transition::Reactivate);
+    lab.go(&reactivate());
     assert_eq!((lab.phase(), lab.state(old)), (Some("soaking"), VersionState::Overlap));
-    lab.go(&suspend(gate())).go(&retire(gate()));
+    assert!(matches!(lab.refused(&suspend(gate())), TransitionError::TooEarly { .. }), "it is watched anew");
+    let why = evidence("somebody still needs it");
+    assert!(lab.record.run().expect("a run").evidence.contains(&why), "the history says why");
+    lab.go(&roll_back(903)).go(&Transition::RolledBack);
+    assert_eq!(lab.state(old), VersionState::Primary);
+}
+
+#[test]
+fn t11_t12_the_old_version_is_revoked_once_it_was_seen_off_for_the_whole_window() {
+    let mut lab = Lab::new();
+    let old = lab.rotate();
+    lab.confirmed(RunKind::Scheduled);
+    lab.days(2).go(&suspend(gate())).days(2);
+    assert_eq!(lab.refused(&retire(gate())), TransitionError::NotSwitchedOff, "a decision is not an observation");
+    lab.go(&switched_off());
+    let until = lab.now + TimeDelta::days(1);
+    lab.wait(TimeDelta::hours(5)).go(&switched_off());
+    for passed in [gate(), by_hand()] {
+        assert_eq!(lab.refused(&retire(passed)), TransitionError::TooEarly { until }, "the first time counts");
+    }
+    lab.wait(TimeDelta::hours(19)).go(&retire(gate()));
     assert_eq!((lab.phase(), lab.state(old)), (Some("retiring"), VersionState::RevokePending));
+}
+
+#[test]
+fn t11_a_person_may_say_that_the_old_version_is_off() {
+    let mut lab = Lab::new();
+    lab.rotate();
+    lab.confirmed(RunKind::Scheduled);
+    lab.days(2).go(&suspend(by_hand()));
+    assert!(matches!(lab.refused(&retire(by_hand())), TransitionError::TooEarly { .. }));
+    lab.days(1).go(&retire(by_hand()));
+}
+
+#[test]
+fn t11_the_window_is_what_the_policy_says_and_the_interval_leaves() {
+    use std::time::Duration;
+    let hours = |n: u64| Duration::from_secs(n * 3_600);
+    let policy = RotationPolicy::default();
+    assert_eq!((policy.suspend, policy.suspend_window()), (hours(24), hours(24)));
+    assert_eq!(policy.clone().with_suspend(Duration::ZERO).suspend_window(), Duration::ZERO);
+    let short = policy.clone().with_interval(hours(4)).with_windows(hours(1), hours(3), hours(3));
+    assert_eq!(short.suspend_window(), hours(1));
+    assert!(policy.with_suspend(hours(24 * 4_000)).check().is_err());
+    let mut lab = Lab::new();
+    lab.go(&Transition::Edit(Edit::Policy(RotationPolicy::default().with_suspend(Duration::ZERO))));
+    lab.rotate();
+    lab.confirmed(RunKind::Scheduled);
+    lab.days(2).go(&suspend(gate())).go(&retire(gate()));
+}
+
+#[test]
+fn f36_an_old_version_that_cannot_come_back_is_fenced_by_the_new_one() {
+    let mut lab = Lab::new();
+    let old = lab.rotate();
+    let new = lab.confirmed(RunKind::Scheduled);
+    lab.go(&roll_back(904)).days(1).go(&turn_round(905));
+    let Some(RunPhase::Promoting { version, publication, expect }) = lab.record.run().map(|r| r.phase.clone()) else {
+        panic!("{:?}", lab.phase());
+    };
+    assert_eq!((version, publication, expect), (new, id(5, 905), None));
+    assert_eq!(lab.record.publication(publication), Some(new), "the fence is journalled");
+    lab.go(&Transition::Confirm);
+    assert_eq!(
+        (lab.phase(), lab.state(old), lab.state(new)),
+        (Some("soaking"), VersionState::Overlap, VersionState::Primary)
+    );
+    assert!(matches!(lab.refused(&retire(gate())), TransitionError::TooEarly { .. }), "watched anew");
+}
+
+#[test]
+fn f36_where_the_new_version_leaked_there_is_nothing_to_stay_on() {
+    for confirmed in [false, true] {
+        let mut lab = Lab::new();
+        let old = lab.rotate();
+        let new = if confirmed { lab.confirmed(RunKind::Scheduled) } else { lab.promoting(RunKind::Scheduled) };
+        lab.leak(new).go(&turn_round(906));
+        assert_eq!((lab.phase(), lab.state(new)), (None, VersionState::RevokePending));
+        assert_eq!(lab.record.history().last().map(|h| h.outcome), Some(RunOutcome::Overtaken));
+        // What served all the while goes on; what was switched over from no run would give up.
+        let expected = if confirmed { VersionState::RevokePending } else { VersionState::Primary };
+        assert_eq!(lab.state(old), expected);
+    }
 }
 
 #[test]

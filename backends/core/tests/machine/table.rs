@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keyward_core::{
-    Death, Edit, KeyRecord, Passed, RunKind, RunPhase, Transition, TransitionError, Version, VersionId, VersionState,
+    Death, Edit, KeyRecord, Lease, Passed, RunKind, RunPhase, Transition, TransitionError, Version, VersionId,
+    VersionState,
 };
 
 use crate::common::*;
@@ -57,6 +58,7 @@ fn ask_all(most_versions: usize) {
                 }
             }
         }
+        fenced(&record, fresh);
         assert_eq!(record, untouched, "a move never changes the record it is asked about");
     }
     let phases: BTreeSet<_> = cells.keys().map(|(phase, _)| phase.as_str()).collect();
@@ -64,6 +66,21 @@ fn ask_all(most_versions: usize) {
     assert_eq!(phases.len(), 10, "eight phases, no run, tombstone: {phases:?}");
     assert_eq!(cells.len(), phases.len() * verbs.len(), "a cell of the table was never asked");
     assert!(seen_shapes.len() > 1_000 && asked > 20_000, "{} shapes, {asked} questions", seen_shapes.len());
+}
+
+/// I9: under a lease that was taken over nothing is stored, from whatever revision it was made.
+fn fenced(record: &KeyRecord, fresh: u64) {
+    let Some(run) = record.run() else { return };
+    let last = record.operations().last().expect("an operation").at;
+    let observe = Transition::Observe { evidence: evidence("late") };
+    let apply = |lease| record.apply(&observe, &change(fresh, last).under(lease)).map(|_| ());
+    assert_eq!(apply(run.lease()), Ok(()));
+    let other = Lease::first(id(2, fresh));
+    assert_eq!(apply(other).map_err(|e| kind(&e)), Err("Fenced"), "the lease of another run");
+    if run.fence > 0 {
+        let (held, current) = (0, run.fence);
+        assert_eq!(apply(Lease::first(run.id)), Err(TransitionError::Fenced { held, current }));
+    }
 }
 
 /// What makes two records the same for the state machine.
@@ -74,7 +91,8 @@ fn shape(record: &KeyRecord) -> String {
         let asked = matches!(&run.phase, RunPhase::Plan { asked: Some(_), .. });
         let parts =
             (run.phase.name(), number(run.phase.version()), run.previous.and_then(number), run.kind.skips_soak());
-        format!("{parts:?}{asked}")
+        let off = matches!(&run.phase, RunPhase::Suspended { off_since: Some(_), .. });
+        format!("{parts:?}{asked}{off}")
     });
     let versions: Vec<_> = record.versions().iter().map(version).collect();
     let incidents: Vec<_> = record.incidents().iter().map(|i| (i.state, i.replaced_by.is_some())).collect();
@@ -112,8 +130,21 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
     let refused = || Err(if here.is_none() { "NoRun" } else { "WrongPhase" });
     let leak_run = record.run().is_some_and(|r| r.kind == RunKind::Leak);
     let early = || {
-        let served = record.run().and_then(|r| known(r.phase.version())).expect("a served version").entered_at;
-        at < served + TimeDelta::days(2)
+        let run = record.run().expect("a run");
+        let served = known(run.phase.version()).expect("a served version").entered_at;
+        // What was switched on again is watched anew.
+        let since = if here == Some("soaking") { served.max(run.entered_at) } else { served };
+        at < since + TimeDelta::days(2)
+    };
+    let suspended = |passed: &Passed| {
+        let run = record.run().expect("a run");
+        let RunPhase::Suspended { off_since, .. } = run.phase else { return Ok(()) };
+        let since = match (off_since, passed) {
+            (Some(since), _) => since,
+            (None, Passed::Operator { .. }) => run.entered_at,
+            (None, _) => return Err("NotSwitchedOff"),
+        };
+        if at < since + TimeDelta::days(1) { Err("TooEarly") } else { Ok(()) }
     };
 
     match (transition, here) {
@@ -153,6 +184,10 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
             }
         }
         (Transition::RolledBack, Some("rolling-back")) => Ok(None),
+        (Transition::TurnRound { .. }, Some("rolling-back")) => {
+            let new = record.run().and_then(|r| known(r.phase.version())).expect("a new version");
+            Ok(Some("promoting").filter(|_| new.compromised.is_none()))
+        }
 
         (Transition::Suspend { passed: Passed::NotNeeded }, Some("soaking")) => Err("WrongPhase"),
         (Transition::Suspend { .. }, Some("soaking")) => {
@@ -162,15 +197,11 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
                 Ok(Some("suspended"))
             }
         }
-        (Transition::Reactivate, Some("suspended")) => Ok(Some("soaking")),
+        (Transition::SwitchedOff { .. }, Some("suspended")) => Ok(Some("suspended")),
+        (Transition::Reactivate { .. }, Some("suspended")) => Ok(Some("soaking")),
         (Transition::Retire { passed: Passed::NotNeeded }, Some("soaking" | "suspended")) => Err("WrongPhase"),
-        (Transition::Retire { .. }, Some("soaking" | "suspended")) => {
-            if early() {
-                Err("TooEarly")
-            } else {
-                Ok(Some("retiring"))
-            }
-        }
+        (Transition::Retire { .. }, Some("soaking" | "suspended")) if early() => Err("TooEarly"),
+        (Transition::Retire { passed }, Some("soaking" | "suspended")) => suspended(passed).map(|()| Some("retiring")),
 
         (Transition::Revoked { version, death }, _) => match known(*version) {
             None => Err("NoVersion"),
@@ -233,12 +264,14 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
 
 fn kind(error: &TransitionError) -> &'static str {
     match error {
+        TransitionError::Fenced { .. } => "Fenced",
         TransitionError::HasVersions => "HasVersions",
         TransitionError::MayStillAppear { .. } => "MayStillAppear",
         TransitionError::NotAdopted => "NotAdopted",
         TransitionError::NothingToRollBackTo => "NothingToRollBackTo",
         TransitionError::NoRun => "NoRun",
         TransitionError::NoVersion { .. } => "NoVersion",
+        TransitionError::NotSwitchedOff => "NotSwitchedOff",
         TransitionError::PublicationReused => "PublicationReused",
         TransitionError::Retired => "Retired",
         TransitionError::RollbackWindowPassed => "RollbackWindowPassed",

@@ -1,8 +1,8 @@
 //! What people do to a run: supply a key, override a gate, attest a death, give a key up.
 
 use keyward_core::{
-    Death, Evidence, IssuerRef, KeyId, KeyRecord, Material, Passed, RunPhase, SecretBackend, SecretBackendExt, Stage,
-    Target, Transition, VersionId,
+    Context, Death, Evidence, IssuerRef, KeyId, KeyRecord, Material, Passed, RunPhase, SecretBackend, SecretBackendExt,
+    Stage, Target, Transition, VersionId,
 };
 
 use super::builder::Rotator;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyward::core::{Clock, ErrorKind, Evidence, Operation, Retry, VersionId};
 use keyward::inventory::Inventory;
 use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep, Leaked};
-use keyward::rotation::{NeedsOperator, RotationError, Rotator, Step};
+use keyward::rotation::{NeedsOperator, Reconciler, RotationError, Rotator, Step};
 use keyward_conformance::strict::{Fault, FaultPlan, Faulty, Host};
 
 use crate::careless::Careless;
@@ -23,6 +23,7 @@ pub(crate) enum Act {
     RollBack,
     Leak(Which, usize),
     Reactivate,
+    Reconcile,
     Sweep,
     Annotate,
 }
@@ -38,7 +39,8 @@ pub(crate) enum Which {
 
 impl Act {
     pub(crate) fn pick(dice: &mut Dice, leaks_left: &mut usize) -> Self {
-        match dice.below(14) {
+        match dice.below(15) {
+            9 => Self::Reconcile,
             8 => Self::Reactivate,
             0 => Self::Abort,
             1 => Self::RollBack,
@@ -83,6 +85,10 @@ pub(crate) async fn perform(world: &World, host: &Host, rotator: &HostRotator, a
             Act::Rotate(steps) => rotate(world, rotator, steps).await,
             Act::Abort => world.tolerate(rotator.abort(&key(CHARGES), "changed our minds").await),
             Act::Reactivate => world.tolerate(rotator.reactivate(&key(CHARGES), "still needed").await),
+            Act::Reconcile => {
+                let reconciler = Reconciler::of(rotator);
+                world.tolerate(reconciler.repair(&key(CHARGES), "reconcile").await);
+            }
             Act::RollBack => world.tolerate(rotator.rollback(&key(CHARGES), "looks bad").await),
             Act::Leak(which, steps) => leak(world, rotator, which, steps).await,
             Act::Sweep => world.tolerate(rotator.sweep(&key(CHARGES), "daily").await),

@@ -12,7 +12,7 @@ use keyward::core::{
     SecretBackend, Shows, TransitionError, VersionId, VersionState, async_trait,
 };
 use keyward::leak::{LeakError, LeakResponse, LeakStep};
-use keyward::rotation::{RotationError, Rotator, Step};
+use keyward::rotation::{Reconciler, RotationError, Rotator, Step};
 use keyward_conformance::strict::{FakeIssuer, FakeValidator, Host, Late, Misuse, StrictFake};
 
 use crate::careless::Careless;
@@ -256,16 +256,26 @@ impl World {
         }
     }
 
+    /// What sleepers did at the issuer is put right, and then everything agrees.
+    fn reconcile(&self, rotator: &HostRotator) {
+        match block_on(Reconciler::of(rotator).repair(&key(CHARGES), "reconcile")) {
+            Ok(repaired) => repaired.left.iter().for_each(|finding| self.defect(&format!("at rest: {finding}"))),
+            Err(error) => self.defect(&format!("reconciling: {error}")),
+        }
+    }
+
     fn check_rest(&self, rotator: &HostRotator) {
         block_on(self.sweep(rotator));
         // A create that lands beyond its horizon is found by the next sweep.
         self.issuer.land_late();
         block_on(self.sweep(rotator));
+        self.reconcile(rotator);
         self.check();
         let record = self.record();
         let Some(primary) = record.primary().map(|v| v.id) else { return self.defect("no primary at rest") };
         let working = self.issuer.working(record.id());
         self.must(working == vec![primary], &format!("I12: at rest the issuer has {working:?}, primary {primary}"));
+        self.must(self.issuer.live(record.id()) == working, "at rest the serving key is switched off");
         let alive = record.versions().iter().filter(|v| v.state.may_work()).count();
         self.must(alive == 1, &format!("I12: at rest {alive} versions of the record may work"));
         let shows = block_on(self.store.pointer(&cx(), &record.target())).expect("pointer").shows;

@@ -76,6 +76,8 @@ pub(super) struct State {
 pub(super) struct Shelf {
     pub(super) moves: u64,
     pub(super) shows: Option<(PublicationId, VersionId)>,
+    /// Another writer put something there.
+    pub(super) foreign: bool,
     pub(super) jars: BTreeMap<VersionId, Jar>,
     pub(super) publications: BTreeSet<PublicationId>,
 }
@@ -90,6 +92,7 @@ pub(super) struct Jar {
 impl Shelf {
     pub(super) fn pointer(&self, store: &str, key: &KeyId) -> Pointer {
         let shows = match self.shows {
+            _ if self.foreign => Shows::Foreign,
             None => Shows::Nothing,
             Some((publication, version)) => Shows::Ours { publication, version },
         };

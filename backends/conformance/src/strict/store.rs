@@ -85,6 +85,26 @@ impl StrictFake {
         }
     }
 
+    /// Puts something there for native readers that is not ours, as another writer does.
+    pub fn scribble(&self, key: &KeyId) {
+        let mut state = self.state();
+        let shelf = state.shelves.entry(key.clone()).or_default();
+        shelf.moves += 1;
+        shelf.foreign = true;
+    }
+
+    /// Brings the record of a key back as it was at an earlier revision, as a restored backup does.
+    ///
+    /// # Panics
+    /// When the record never had that revision.
+    pub fn restore(&self, key: &KeyId, revision: u64) {
+        let mut state = self.state();
+        let revisions = state.records.get_mut(key).expect("a record");
+        let at = revisions.iter().position(|r| r.revision() == revision).expect("an earlier revision");
+        let restored = revisions[at].clone();
+        revisions.push(restored);
+    }
+
     /// Loses the material of a version behind everybody's back, as pruning does.
     pub fn lose(&self, key: &KeyId, version: VersionId) {
         if let Some(shelf) = self.state().shelves.get_mut(key) {
@@ -156,6 +176,9 @@ impl StrictFake {
         let (version, publication) = match item.select {
             Select::Version(version) => (version, None),
             Select::Current | Select::CurrentUnless(_) => {
+                if shelf.foreign {
+                    return Err(self.error(ErrorKind::Conflict, Operation::Read).with_key(id));
+                }
                 let (publication, version) = shelf.shows.ok_or_else(missing)?;
                 if item.select == Select::CurrentUnless(publication) {
                     return Ok(Read::Unchanged);
@@ -269,7 +292,7 @@ impl SecretBackend for StrictFake {
         let missing = || self.error(ErrorKind::NotFound, Operation::Publish).with_key(&key.id);
         let shelf = state.shelves.get_mut(&key.id).ok_or_else(missing)?;
         let pointer = shelf.pointer(&self.id, &key.id);
-        if shelf.shows == Some((publication, version)) {
+        if shelf.shows == Some((publication, version)) && !shelf.foreign {
             return Ok(Publish::AlreadyThere(pointer.token));
         }
         if pointer.token != *expect {
@@ -279,7 +302,7 @@ impl SecretBackend for StrictFake {
             return Err(missing());
         }
         shelf.moves += 1;
-        shelf.shows = Some((publication, version));
+        (shelf.shows, shelf.foreign) = (Some((publication, version)), false);
         let token = shelf.pointer(&self.id, &key.id).token;
         state.note_publish(&key.id, publication, version);
         self.log(&mut state, AuditEvent::new(AuditAction::Publish, cx).key(&key.id).version(version));
@@ -293,7 +316,7 @@ impl SecretBackend for StrictFake {
     async fn withdraw(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Withdraw> {
         let mut state = self.open(cx, Operation::Withdraw, key)?;
         let shelf = state.shelves.entry(key.id.clone()).or_default();
-        if shelf.shows.is_some_and(|(_, shown)| shown == version) {
+        if !shelf.foreign && shelf.shows.is_some_and(|(_, shown)| shown == version) {
             let error = self.error(ErrorKind::Conflict, Operation::Withdraw).with_key(&key.id);
             return Err(error.with_detail("the pointer shows this version; publish another one first"));
         }

@@ -1,13 +1,14 @@
 //! Usage and adoption: asked before the old key is switched off, and again before it is revoked.
 
-#[path = "gates/ledger.rs"]
-mod ledger;
+#[path = "support/facets.rs"]
+mod facets;
 mod support;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use facets::{Facets, Ledger};
 use futures_lite::future::block_on;
 use keyward::core::{
     Adoption, Clock, Context, Error, ErrorKind, KeyId, LastUse, ManualClock, Operation, Result, RunOutcome,
@@ -15,7 +16,6 @@ use keyward::core::{
 };
 use keyward::rotation::{NeedsOperator, RotationError, Rotator, RotatorBuilder, Step};
 use keyward_conformance::strict::{FakeIssuer, FakeValidator, StrictFake};
-use ledger::{Ledger, Ledgered};
 use support::{CHARGES, HEALTHY, charges, finish, key, load, register, until};
 
 /// Says what it is told to say.
@@ -38,14 +38,14 @@ impl UsageSignal for Used {
 
 struct World {
     clock: Arc<ManualClock>,
-    store: Ledgered,
+    store: Facets,
     issuer: FakeIssuer,
 }
 
 impl World {
     async fn new(issuer: FakeIssuer) -> Self {
         let clock = Arc::new(ManualClock::default());
-        let store = Ledgered { store: StrictFake::with_clock(clock.clone()), ledger: Ledger::default() };
+        let store = Facets::of(StrictFake::with_clock(clock.clone()));
         register(&store, &clock, charges()).await;
         let world = Self { clock, store, issuer };
         let rotator = world.builder().build().expect("a rotator");
@@ -55,7 +55,7 @@ impl World {
         world
     }
 
-    fn builder(&self) -> RotatorBuilder<Ledgered> {
+    fn builder(&self) -> RotatorBuilder<Facets> {
         Rotator::builder(self.store.clone())
             .actor("rotator")
             .issuer("acme", self.issuer.clone())

@@ -167,7 +167,7 @@ fn the_key_in_use_listed_under_a_second_label_is_not_revoked() {
     block_on(async {
         let world = world().await;
         let (_, name) = world.primary().await;
-        world.list(VersionId::generate(), name.as_str());
+        world.list(earlier(0), name.as_str());
         let swept = world.rotator.sweep(&key(CHARGES), "daily").await.expect("sweep");
         assert!(swept.adopted.is_empty() && world.vendor.is_live(&name), "{swept:?}");
     });
@@ -214,6 +214,11 @@ fn a_second_key_under_the_label_of_the_version_in_use_is_left_to_a_person() {
     });
 }
 
+/// A label from before the key was registered.
+fn earlier(n: u32) -> VersionId {
+    format!("01900000-0001-7000-8000-{n:012x}").parse().expect("an id")
+}
+
 #[test]
 fn hundreds_of_orphans_are_revoked_a_few_at_a_time_and_never_fill_the_record() {
     block_on(async {
@@ -221,7 +226,7 @@ fn hundreds_of_orphans_are_revoked_a_few_at_a_time_and_never_fill_the_record() {
         let (old, name) = world.primary().await;
         // What is known comes first, as a vendor sorts it: by age.
         (0..20).for_each(|_| drop(world.list(old, name.as_str())));
-        (0..300).for_each(|n| drop(world.list(VersionId::generate(), &format!("{}{n}", "orphan".repeat(30)))));
+        (0..300).for_each(|n| drop(world.list(earlier(n), &format!("{}{n}", "orphan".repeat(30)))));
         let mut revoked = 0;
         for _ in 0..60 {
             revoked += world.rotator.sweep(&key(CHARGES), "daily").await.expect("sweep").revoked.len();
@@ -237,7 +242,7 @@ fn orphans_that_cannot_be_revoked_do_not_keep_a_leak_from_being_answered() {
     block_on(async {
         let world = world().await;
         let (leaked, name) = world.primary().await;
-        (0..300).for_each(|n| drop(world.list(VersionId::generate(), &format!("{}{n}", "orphan".repeat(30)))));
+        (0..300).for_each(|n| drop(world.list(earlier(n), &format!("{}{n}", "orphan".repeat(30)))));
         world.vendor.with(|state| state.deaf = true);
         for _ in 0..60 {
             world.rotator.sweep(&key(CHARGES), "daily").await.expect("sweep");
@@ -280,8 +285,8 @@ fn a_key_that_rises_from_the_dead_is_revoked_again() {
 fn one_key_that_cannot_be_revoked_does_not_keep_the_others_alive() {
     block_on(async {
         let world = world().await;
-        let stubborn = world.list(VersionId::generate(), "stubborn");
-        let other = world.list(VersionId::generate(), "other");
+        let stubborn = world.list(earlier(0), "stubborn");
+        let other = world.list(earlier(1), "other");
         world.vendor.with(|state| state.refused = Some("stubborn".to_owned()));
         let refused = world.rotator.sweep(&key(CHARGES), "daily").await.expect_err("the refusal is told");
         assert!(refused.to_string().contains("Revoke"), "{refused}");

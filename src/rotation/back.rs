@@ -1,8 +1,8 @@
 //! The ways back: give a run up, roll back, switch the old key on again.
 
 use keyward_core::{
-    Context, Evidence, KeyId, KeyRecord, PublicationId, Run, RunPhase, SecretBackend, SecretBackendExt, Stamped,
-    Transition, TransitionError,
+    Context, Evidence, KeyId, KeyRecord, PublicationId, Run, RunKind, RunPhase, SecretBackend, SecretBackendExt,
+    Stamped, Transition, TransitionError,
 };
 
 use super::builder::Rotator;
@@ -93,6 +93,9 @@ impl<B: SecretBackend> Rotator<B> {
                 RunPhase::Suspended { .. } => {
                     self.back_on(&cx, &read, run, reason).await?;
                     continue;
+                }
+                RunPhase::Promoting { .. } if run.kind == RunKind::Repair && abandons => {
+                    Transition::Abandon { evidence }
                 }
                 RunPhase::Promoting { .. } | RunPhase::Soaking { .. } => {
                     self.check_comeback(&cx, &read.value, run).await?;

@@ -33,7 +33,7 @@ pub enum NeedsOperator {
     },
     /// Somebody else wrote to where native readers look.
     #[error(
-        "{key}: the published value is not one of ours; find out who wrote it, then publish ours again or adopt theirs"
+        "{key}: the published value is not one of ours; find out who wrote it, then publish ours again with Reconciler::overwrite_foreign or adopt theirs with Reconciler::adopt_foreign"
     )]
     ForeignPublication {
         /// The key.
@@ -91,6 +91,16 @@ pub enum NeedsOperator {
         version: VersionId,
         /// How the issuer names the second key.
         reference: IssuerRef,
+    },
+    /// Something newer than everything in the record exists: the record is an older copy.
+    #[error(
+        "{key}: the issuer has version {version}, newer than everything in the record, so the record is an older copy; bring the newest one back, or adopt what is published with Reconciler::adopt_foreign"
+    )]
+    RecordRegressed {
+        /// The key.
+        key: KeyId,
+        /// The newer version.
+        version: VersionId,
     },
     /// Neither issuer nor validator can say whether the new key works.
     #[error("{key}: nothing can prove that version {version} works; register a validator for its issuer")]
@@ -158,6 +168,20 @@ pub enum RotationError {
     NoIssuer {
         /// The name.
         name: IssuerName,
+    },
+    /// What is published cannot be made the key's own.
+    #[error("{key}: what is published cannot be adopted: {why}")]
+    NotAdoptable {
+        /// The key.
+        key: KeyId,
+        /// Why not, and what to do instead.
+        why: &'static str,
+    },
+    /// What is published is ours.
+    #[error("{key}: what native readers are shown is ours; there is nothing to adopt and nothing to overwrite")]
+    NotForeign {
+        /// The key.
+        key: KeyId,
     },
     /// No run with this id waits for a key.
     #[error("{key}: no run waits for a key to be supplied; look whether it was supplied already, or start a run")]

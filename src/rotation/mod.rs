@@ -21,6 +21,7 @@ mod import;
 mod lease;
 mod operator;
 mod plan;
+mod reconcile;
 mod run;
 mod schedule;
 mod step;
@@ -39,6 +40,7 @@ pub use fleet::{
 pub use gate::{GatePolicy, Verdict};
 pub(crate) use import::HandOver;
 pub use plan::{Plan, PlannedStep};
+pub use reconcile::{Finding, ReconcileReport, Reconciler, RepairReport};
 pub use run::RotationRun;
 pub(crate) use run::backoff;
 pub use schedule::{Cause, Due, Schedule};

@@ -71,6 +71,11 @@ impl<B: SecretBackend> Rotator<B> {
         for found in issuer.find(cx, &read.value, None).await? {
             match judge(&read.value, &found) {
                 Found::Known => continue,
+                Found::Newer => {
+                    let (key, version) = (key.clone(), found.label);
+                    report.needs_operator.push(NeedsOperator::RecordRegressed { key, version });
+                    continue;
+                }
                 Found::Double => {
                     let key = key.clone();
                     let IssuerKey { label: version, reference } = found;
@@ -99,7 +104,7 @@ impl<B: SecretBackend> Rotator<B> {
     }
 
     /// True when a key the issuer lists under the label of a dead version works all the same.
-    async fn still_works(&self, cx: &Context, record: &KeyRecord, found: &IssuerKey) -> Answer<bool> {
+    pub(super) async fn still_works(&self, cx: &Context, record: &KeyRecord, found: &IssuerKey) -> Answer<bool> {
         let Some(mut version) = record.version(found.label).cloned() else { return Ok(false) };
         version.issuer_ref = Some(found.reference.clone());
         let status = self.issuer_of(record)?.status(cx, Issue { record, version: &version }).await?;
@@ -192,22 +197,26 @@ impl<B: SecretBackend> Rotator<B> {
 }
 
 /// What a key at the issuer is to the record.
-enum Found {
+pub(super) enum Found {
     /// The record knows it, or will judge it when its version is dead.
     Known,
     /// Nobody knows it, or its version was given up: it is revoked.
     Orphan,
     /// Its version counts as dead.
     Dead,
+    /// Newer than everything the record knows. Every create is in the record before it is made, so
+    /// this record is an older copy, and on its word nothing is revoked.
+    Newer,
     /// One more key under the label of a version in use: only a person can tell them apart.
     Double,
 }
 
-fn judge(record: &KeyRecord, found: &IssuerKey) -> Found {
+pub(super) fn judge(record: &KeyRecord, found: &IssuerKey) -> Found {
     if names_another(record, found.label, &found.reference) {
         return Found::Known;
     }
     match record.version(found.label) {
+        None if is_newer(record, found.label) => Found::Newer,
         None => Found::Orphan,
         Some(known) if known.state >= VersionState::RevokePending && known.issuer_ref.is_none() => Found::Orphan,
         Some(known) if known.state.is_dead() => Found::Dead,
@@ -215,4 +224,10 @@ fn judge(record: &KeyRecord, found: &IssuerKey) -> Found {
         Some(known) if known.issuer_ref.as_ref().is_none_or(|name| *name == found.reference) => Found::Known,
         Some(_) => Found::Double,
     }
+}
+
+/// True for a version made after the newest one of the record; ids are ordered by time.
+pub(super) fn is_newer(record: &KeyRecord, version: VersionId) -> bool {
+    let known = record.versions().iter().map(|v| *v.id.as_bytes()).chain([*record.uid().as_bytes()]);
+    record.version(version).is_none() && known.max().is_some_and(|newest| *version.as_bytes() > newest)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyward::core::{Clock, Evidence, Operation, Retry, RunPhase, VersionId};
 use keyward::inventory::Inventory;
 use keyward::leak::{LeakError, LeakReport, LeakResponse, LeakStep, Leaked};
-use keyward::rotation::{NeedsOperator, RotationError, Rotator, Step};
+use keyward::rotation::{NeedsOperator, Reconciler, RotationError, Rotator, Step};
 use keyward_conformance::strict::{Faulty, Host};
 
 use crate::careless::Careless;
@@ -24,6 +24,10 @@ pub(crate) async fn perform(world: &World, host: &Host, rotator: &HostRotator, a
             Act::TakeBack(steps) => rotate(world, rotator, steps, true).await,
             Act::Abort => world.tolerate(rotator.abort(&key(CHARGES), "changed our minds").await),
             Act::Reactivate => world.tolerate(rotator.reactivate(&key(CHARGES), "still needed").await),
+            Act::Reconcile => {
+                let reconciler = Reconciler::of(rotator);
+                world.tolerate(reconciler.repair(&key(CHARGES), "reconcile").await);
+            }
             Act::RollBack => world.tolerate(rotator.rollback(&key(CHARGES), "looks bad").await),
             Act::Leak(which, steps) => leak(world, rotator, which, steps).await,
             Act::Sweep => world.tolerate(rotator.sweep(&key(CHARGES), "daily").await),

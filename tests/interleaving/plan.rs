@@ -43,6 +43,7 @@ pub(crate) enum Act {
     RollBack,
     Leak(Which, usize),
     Reactivate,
+    Reconcile,
     Sweep,
     Annotate,
 }
@@ -101,6 +102,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::RollBack),
         4 => (which(), 1..=25_usize).prop_map(|(which, steps)| Act::Leak(which, steps)),
         1 => Just(Act::Reactivate),
+        1 => Just(Act::Reconcile),
         2 => Just(Act::Sweep),
         1 => Just(Act::Annotate),
     ]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use keyward::core::{ErrorKind, IncidentState, KeyRecord, TransitionError};
 use keyward::leak::{LeakError, LeakResponse, LeakStep};
-use keyward::rotation::{RotationError, Step};
+use keyward::rotation::{Reconciler, RotationError, Step};
 use keyward_conformance::strict::Host;
 
 use crate::cast::HostRotator;
@@ -26,6 +26,7 @@ impl World {
                 // A create that lands beyond its horizon is found by the next sweep.
                 self.issuer.land_late();
                 block_on(self.sweep(&rotator));
+                self.reconcile(&rotator);
                 return self.check_rest();
             }
             self.check();
@@ -90,6 +91,14 @@ impl World {
                 Err(error) if self.is_full(&error) => self.sweep(rotator).await,
                 Err(error) => self.defect(&format!("settling: {error}")),
             }
+        }
+    }
+
+    /// What sleepers did at the issuer is put right, and then everything agrees.
+    fn reconcile(&self, rotator: &HostRotator) {
+        match block_on(Reconciler::of(rotator).repair(&key(CHARGES), "reconcile")) {
+            Ok(repaired) => repaired.left.iter().for_each(|finding| self.defect(&format!("at rest: {finding}"))),
+            Err(error) => self.defect(&format!("reconciling: {error}")),
         }
     }
 

@@ -105,7 +105,7 @@ impl Real {
             Move::RollBack => Transition::RollBack { publication: PublicationId::generate(), evidence: seen() },
             Move::RolledBack => Transition::RolledBack,
             Move::Suspend => Transition::Suspend { passed: passed() },
-            Move::Reactivate => Transition::Reactivate,
+            Move::Reactivate => Transition::Reactivate { evidence: seen() },
             Move::Retire => Transition::Retire { passed: passed() },
             Move::Revoked { version, death } => {
                 let death = match death {

@@ -29,6 +29,9 @@ const FROZEN: &[&str] = &[
     "retiring",
     "rolling-back",
     "turned-round",
+    "overwriting",
+    "repairing",
+    "recalled",
     "tombstone",
     "page",
 ];
@@ -71,7 +74,7 @@ fn rich(name: &str) -> KeyRecord {
     lab.go(&compromise_from(first, 4_001, Some(start()))).leak(stray);
     lab.days(1);
     let new = match name {
-        "idle" | "tombstone" | "page" => second,
+        "idle" | "tombstone" | "page" | "repairing" | "recalled" => second,
         "plan" | "taken-over" => lab.begin(RunKind::Scheduled),
         "staged" | "validated" => lab.begin(RunKind::Manual),
         "promoting" => lab.promoting(RunKind::Import),
@@ -94,6 +97,9 @@ fn rich(name: &str) -> KeyRecord {
         "retiring" => _ = lab.days(2).go(&retire(gate())),
         "rolling-back" => _ = lab.go(&roll_back(4_002)),
         "turned-round" => _ = lab.go(&roll_back(4_003)).leak(second),
+        "overwriting" => _ = lab.go(&roll_back(4_005)).go(&overwrite(4_006)),
+        "repairing" => _ = lab.go(&republish(common::id(2, 4_007), common::id(5, 4_007))),
+        "recalled" => _ = lab.go(&recall(common::id(2, 4_008), version(4_008))),
         "tombstone" => {
             lab.go(&decommission());
             let pending = lab.record.versions().iter().filter(|v| v.state == VersionState::RevokePending);
@@ -138,6 +144,9 @@ fn frozen_records_are_read_and_written_back_byte_for_byte() {
             "turned-round" => assert_eq!(phase, Some("promoting")),
             "switched-off" => assert_eq!(phase, Some("suspended")),
             "taken-over" => assert_eq!(phase, Some("plan")),
+            "overwriting" => assert_eq!(phase, Some("rolling-back")),
+            "repairing" => assert_eq!(phase, Some("promoting")),
+            "recalled" => assert_eq!(phase, Some("staged")),
             _ => assert_eq!(phase, Some(*name)),
         }
     }
@@ -268,6 +277,7 @@ fn may_be_absent(field: &str) -> bool {
             | "suspend"
             | "off_since"
             | "fence"
+            | "over"
     )
 }
 

@@ -1,12 +1,12 @@
 //! Can an old version serve again? Switched on, its material there, and not refused.
 
 use keyward_core::{
-    Context, ErrorKind, Evidence, Issue, IssuerStatus, KeyRecord, Material, Probe, Read, Retry, Run, SecretBackend,
-    SecretBackendExt, Select, Stamped, Transition, Version, VersionId, VersionState,
+    Context, ErrorKind, Evidence, Fingerprint, Issue, IssuerStatus, KeyRecord, Material, Probe, Read, Retry, Run,
+    SecretBackend, SecretBackendExt, Select, Stamped, Transition, Version, VersionId, VersionState,
 };
 
 use super::super::builder::Rotator;
-use super::super::error::{Answer, NeedsOperator};
+use super::super::error::{Answer, NeedsOperator, RotationError};
 use super::super::run::{Probes, Session};
 use super::super::step::Step;
 
@@ -107,8 +107,33 @@ impl<B: SecretBackend> Rotator<B> {
         self.store(cx, session, read, &Transition::Observe { evidence }, Step::NeedsOperator(asked)).await
     }
 
+    /// Refuses to publish a version again that is dead, or whose material is lost.
+    pub(in super::super) async fn must_serve(&self, cx: &Context, record: &KeyRecord, version: &Version) -> Answer<()> {
+        let cannot = |why| RotationError::CannotComeBack { key: record.id().clone(), version: version.id, why };
+        if let Comeback::NotYet(why) | Comeback::Never(why) = self.switched_on(cx, record, version, false).await? {
+            return Err(cannot(why));
+        }
+        match self.look_at(cx, record, version.id).await? {
+            Look::Gone(kind) => Err(cannot(format!("the store has lost its material: {kind}"))),
+            Look::Here(_) | Look::Unseen(_) => Ok(()),
+        }
+    }
+
+    /// The fingerprint of stored material, where there is a key for it and the material can be seen.
+    pub(in super::super) async fn fingerprint_of(
+        &self,
+        cx: &Context,
+        record: &KeyRecord,
+        version: VersionId,
+    ) -> Answer<Option<Fingerprint>> {
+        Ok(match self.look_at(cx, record, version).await? {
+            Look::Here(material) => self.fingerprint(&material),
+            Look::Gone(_) | Look::Unseen(_) => None,
+        })
+    }
+
     /// Whether the issuer has it switched on; where it is off it is switched on now.
-    pub(super) async fn switched_on(
+    pub(in super::super) async fn switched_on(
         &self,
         cx: &Context,
         record: &KeyRecord,

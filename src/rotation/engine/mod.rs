@@ -20,6 +20,7 @@ use super::run::{Probes, Session, condemned};
 use super::step::{RunReport, Step};
 use crate::commit::Commit;
 pub(super) use comeback::{Comeback, is_clean};
+pub(super) use promote::is_ours;
 pub(crate) use revoke::Death;
 pub(super) use suspend::old_of;
 
@@ -42,8 +43,8 @@ impl<B: SecretBackend> Rotator<B> {
                 self.suspended(cx, session, &read, &run, version, off_since).await
             }
             RunPhase::Retiring { .. } => self.retire_previous(cx, session, &read, &run).await,
-            RunPhase::RollingBack { to, publication, .. } => {
-                self.republish(cx, session, &read, &run, to, publication).await
+            RunPhase::RollingBack { to, publication, ref over, .. } => {
+                self.republish(cx, session, &read, &run, to, publication, over.as_ref()).await
             }
         }
     }

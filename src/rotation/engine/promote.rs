@@ -21,9 +21,12 @@ impl<B: SecretBackend> Rotator<B> {
     ) -> Answer<Step> {
         let record = &read.value;
         let pointer = self.backend.pointer(cx, &record.target()).await?;
-        let publication = PublicationId::first(version);
-        // What is adopted where it lies is current already; here that is only written down.
-        let adopted = record.run().is_some_and(|run| run.kind == RunKind::Adopt) && shows(&pointer, publication);
+        // What is adopted is current already; here that is only written down.
+        let adopts = record.run().is_some_and(|run| run.kind == RunKind::Adopt);
+        let (adopted, publication) = match pointer.shows {
+            Shows::Ours { publication, version: shown } if adopts && shown == version => (true, publication),
+            _ => (false, PublicationId::first(version)),
+        };
         if !adopted && !is_ours(record, &pointer) {
             return self.foreign(cx, session, read).await;
         }
@@ -103,6 +106,14 @@ impl<B: SecretBackend> Rotator<B> {
         })
     }
 
+    /// True when native readers are shown the version. Before that the old one is not given up: what
+    /// they are shown instead may be the old value, written back by somebody.
+    pub(super) async fn is_published(&self, cx: &Context, record: &KeyRecord, version: VersionId) -> Answer<bool> {
+        let pointer = self.backend.pointer(cx, &record.target()).await?;
+        let shown = matches!(pointer.shows, Shows::Ours { version: shown, .. } if shown == version);
+        Ok(shown && is_ours(record, &pointer))
+    }
+
     /// The pointer is not where the record says. Either the record moved on, and the next step
     /// sees it, or somebody else wrote there. Only a swap tells: what was read may be an older
     /// revision, and so may what another load answers.
@@ -115,7 +126,7 @@ impl<B: SecretBackend> Rotator<B> {
 
 /// True when the pointer shows a publication the record knows, or nothing while nothing serves: a
 /// first version that leaked on its way may never have got there.
-pub(super) fn is_ours(record: &KeyRecord, pointer: &Pointer) -> bool {
+pub(in super::super) fn is_ours(record: &KeyRecord, pointer: &Pointer) -> bool {
     match pointer.shows {
         Shows::Nothing => record.primary().is_none(),
         Shows::Ours { publication, version } => record.publication(publication) == Some(version),

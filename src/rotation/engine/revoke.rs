@@ -134,14 +134,18 @@ impl<B: SecretBackend> Rotator<B> {
         })
     }
 
-    /// True when native readers are shown the version, and neither a leak nor the end of the key
-    /// makes that irrelevant.
+    /// True when native readers are shown the version, or may be: what somebody else put there can be
+    /// a value that was published once. A leak and the end of the key make that irrelevant.
     async fn is_shown(&self, cx: &Context, record: &KeyRecord, version: &Version) -> Answer<bool> {
         if version.compromised.is_some() || record.is_retiring() {
             return Ok(false);
         }
         let shows = self.backend.pointer(cx, &record.target()).await?.shows;
-        Ok(matches!(shows, Shows::Ours { version: shown, .. } if shown == version.id))
+        Ok(match shows {
+            Shows::Ours { version: shown, .. } => shown == version.id,
+            Shows::Foreign => record.publications().iter().any(|p| p.version == version.id),
+            Shows::Nothing => false,
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! T8 to T10: bring the old version back by publishing it again under a fresh id.
 
 use keyward_core::{
-    Context, Evidence, KeyRecord, PublicationId, Run, SecretBackend, Stamped, Transition, TransitionError, VersionId,
+    Context, Evidence, KeyRecord, PointerToken, PublicationId, Run, SecretBackend, Stamped, Transition,
+    TransitionError, VersionId,
 };
 
 use super::super::builder::Rotator;
@@ -13,6 +14,7 @@ use super::promote::{is_ours, shows};
 use super::validate::patience;
 
 impl<B: SecretBackend> Rotator<B> {
+    #[expect(clippy::too_many_arguments, reason = "what the phase holds")]
     pub(super) async fn republish(
         &self,
         cx: &Context,
@@ -21,11 +23,12 @@ impl<B: SecretBackend> Rotator<B> {
         run: &Run,
         to: VersionId,
         publication: PublicationId,
+        over: Option<&PointerToken>,
     ) -> Answer<Step> {
         let target = read.value.target();
         let mut pointer = self.backend.pointer(cx, &target).await?;
         if !shows(&pointer, publication) {
-            if !is_ours(&read.value, &pointer) {
+            if !is_ours(&read.value, &pointer) && over != Some(&pointer.token) {
                 return self.foreign(cx, session, read).await;
             }
             if let Some(step) = self.not_ready(cx, session, read, run, to).await? {

@@ -50,6 +50,9 @@ impl<B: SecretBackend> Rotator<B> {
                 if let Some(why) = from_the_future(record, now) {
                     return Ok(Step::Wait { at_most: self.settings.poll, why });
                 }
+                if !self.is_published(cx, record, version).await? {
+                    return self.foreign(cx, session, read).await;
+                }
                 let old = old_of(record, run)?;
                 match self.ask_the_others(cx, record, verdict, old, version, now).await.passed() {
                     Ok(evidence) => self.give_up_old(cx, session, read, run, evidence).await,

@@ -93,6 +93,9 @@ impl<B: SecretBackend> Rotator<B> {
             let why = format!("the old key is switched off until {until}; gate says {health}");
             return Ok(Step::Wait { at_most: left.min(self.settings.poll), why });
         }
+        if !self.is_published(cx, record, version).await? {
+            return self.foreign(cx, session, read).await;
+        }
         match self.ask_the_others(cx, record, health, old, version, now).await.passed() {
             Ok(evidence) => self.retire(cx, session, read, run, Passed::Gates(evidence)).await,
             Err(why) => Ok(self.insufficient(session, why, now >= add(served_at, policy.max_soak))),

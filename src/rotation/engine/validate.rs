@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyward_core::{
-    Context, ErrorKind, Evidence, Issue, IssuerStatus, KeyRecord, Probe, Proof, Read, Scope, SecretBackend,
+    Context, ErrorKind, Evidence, Issue, IssuerStatus, KeyRecord, Probe, Proof, Read, RunKind, Scope, SecretBackend,
     SecretBackendExt, Select, Stamped, Transition, Version, VersionId,
 };
 
@@ -80,7 +80,10 @@ impl<B: SecretBackend> Rotator<B> {
         evidence: &Evidence,
     ) -> Answer<Step> {
         let record = &read.value;
+        // What was adopted without a name cannot be known there; only the probe speaks for it.
+        let unnamed = staged.issuer_ref.is_none() && record.run().is_some_and(|run| run.kind == RunKind::Adopt);
         let reported = match self.issuer_of(record)?.scope(cx, Issue { record, version: staged }).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && unnamed => None,
             // Not spread yet, or given up by another process in this very moment.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let evidence = Evidence::lossy("the issuer does not know it");

@@ -19,6 +19,16 @@ impl Body {
         reason: &Reason,
         change: &Change,
     ) -> Answer {
+        self.may_begin(run)?;
+        self.reserve(version, run, kind, change)?;
+        let previous = self.replaced();
+        let phase = RunPhase::Plan { version, asked: None };
+        self.run = Some(Run::begun(run, kind, phase, previous, holder, reason, change));
+        Ok(())
+    }
+
+    /// Refuses a run beside another, for a key that is given up, or under an id used before.
+    pub(super) fn may_begin(&self, run: RunId) -> Answer {
         if let Some(active) = &self.run {
             return Err(TransitionError::RunActive { run: active.id });
         }
@@ -28,21 +38,6 @@ impl Body {
         if self.history.iter().any(|h| h.id == run) || self.versions.iter().any(|v| v.run == Some(run)) {
             return Err(TransitionError::RunReused { run });
         }
-        self.reserve(version, run, kind, change)?;
-        let previous = self.replaced();
-        self.run = Some(Run {
-            id: run,
-            kind,
-            phase: RunPhase::Plan { version, asked: None },
-            previous,
-            holder,
-            fence: 0,
-            started_at: change.at,
-            started_by: change.actor.clone(),
-            reason: reason.clone(),
-            entered_at: change.at,
-            evidence: Vec::new(),
-        });
         Ok(())
     }
 
@@ -69,16 +64,21 @@ impl Body {
             Some(RunPhase::Plan { version, .. }) if version == stored => {}
             _ => return Err(self.wrong_phase("store")),
         }
-        let lifetime = TimeDelta::from_std(self.policy.lifetime).unwrap_or(TimeDelta::MAX);
-        let ours = change.at.checked_add_signed(lifetime);
+        let end = self.end_of_life(expires_at, change);
         let version = self.find_mut(stored)?;
         // A sweeper may have seen it at the issuer first.
         version.issuer_ref = issuer_ref.clone().or(version.issuer_ref.take());
         version.issuer_state = issuer_state.clone();
         version.fingerprint = fingerprint;
-        version.expires_at = ours.into_iter().chain(expires_at).min();
+        version.expires_at = end;
         version.enter(VersionState::Staged, change.at);
         self.enter_phase(RunPhase::Staged { version: stored }, change)
+    }
+
+    /// The earlier of the policy's end and the issuer's own.
+    pub(super) fn end_of_life(&self, issuers: Option<DateTime<Utc>>, change: &Change) -> Option<DateTime<Utc>> {
+        let lifetime = TimeDelta::from_std(self.policy.lifetime).unwrap_or(TimeDelta::MAX);
+        change.at.checked_add_signed(lifetime).into_iter().chain(issuers).min()
     }
 
     pub(super) fn replan(
@@ -107,6 +107,11 @@ impl Body {
         let version = match self.phase() {
             Some(RunPhase::Plan { version, .. } | RunPhase::Staged { version } | RunPhase::Validated { version }) => {
                 version
+            }
+            // Nothing is given up: the version served before, and serves on.
+            Some(RunPhase::Promoting { .. }) if self.running()?.kind == RunKind::Repair => {
+                self.running()?.saw(evidence.clone());
+                return self.finish(RunOutcome::Aborted, change);
             }
             Some(RunPhase::Retiring { .. }) => return Err(TransitionError::RollbackWindowPassed),
             _ => return Err(self.wrong_phase("abandon")),
@@ -144,7 +149,9 @@ impl Body {
         let Some(RunPhase::Promoting { version, .. }) = self.phase() else {
             return Err(self.wrong_phase("confirm"));
         };
-        self.enter_version(version, VersionState::Primary, change)?;
+        if self.find(version)?.state != VersionState::Primary {
+            self.enter_version(version, VersionState::Primary, change)?;
+        }
         let run = self.running()?;
         let (kind, previous) = (run.kind, run.previous);
         if let Some(old) = previous {
@@ -194,7 +201,7 @@ impl Body {
     }
 
     /// The version a new run replaces: the primary, or a leaked one that is not dead yet.
-    fn replaced(&self) -> Option<VersionId> {
+    pub(super) fn replaced(&self) -> Option<VersionId> {
         let primary = self.versions.iter().find(|v| v.state == VersionState::Primary);
         let leaked =
             self.versions.iter().rev().find(|v| v.compromised.is_some() && v.state == VersionState::RevokePending);

@@ -87,7 +87,7 @@ impl Body {
                 match self.clean_previous() {
                     Ok(to) => {
                         self.journal(publication, to)?;
-                        self.enter_phase(RunPhase::RollingBack { version, to, publication }, change)
+                        self.enter_phase(RunPhase::RollingBack { version, to, publication, over: None }, change)
                     }
                     Err(_) => self.finish(RunOutcome::Overtaken, change),
                 }

@@ -8,6 +8,7 @@ mod edit;
 mod forward;
 mod leak;
 mod refuse;
+mod repair;
 mod retire;
 mod rollback;
 mod suspend;
@@ -133,6 +134,15 @@ impl Body {
                 self.compromise(*version, *incident, *exposed_from, source, *publication, change)
             }
             Transition::Adopt { version, issuer_ref } => self.adopt(*version, issuer_ref, change),
+            Transition::Republish { run, publication, expect, holder, reason } => {
+                self.republish(*run, *publication, expect.clone(), *holder, reason, change)
+            }
+            Transition::Overwrite { publication, expect, evidence } => {
+                self.overwrite(*publication, expect, evidence, change)
+            }
+            Transition::Recall { run, version, issuer_ref, fingerprint, holder, reason } => {
+                self.recall(*run, *version, issuer_ref.clone(), *fingerprint, *holder, reason, change)
+            }
             Transition::Decommission { reason } => self.decommission(reason, change),
             Transition::Release { reason } => self.release(reason, change),
             Transition::Bury => self.bury(change),

@@ -35,6 +35,9 @@ pub enum TransitionError {
     /// The key lies at the place derived from its id.
     #[error("the key was not adopted where it lies; decommission it instead")]
     NotAdopted,
+    /// No version serves.
+    #[error("no version of the key serves, so there is nothing to publish again; start a run")]
+    NothingServes,
     /// There is no clean version to go back to.
     #[error("there is no clean earlier version to publish; go forward, or report a leak")]
     NothingToRollBackTo,

@@ -14,7 +14,7 @@ impl Body {
         let to = self.clean_previous()?;
         self.journal(publication, to)?;
         self.running()?.saw(evidence.clone());
-        self.enter_phase(RunPhase::RollingBack { version, to, publication }, change)
+        self.enter_phase(RunPhase::RollingBack { version, to, publication, over: None }, change)
     }
 
     pub(super) fn rolled_back(&mut self, change: &Change) -> Answer {

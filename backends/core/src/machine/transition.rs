@@ -230,6 +230,46 @@ pub enum Transition {
         /// How the issuer names it.
         issuer_ref: IssuerRef,
     },
+    /// The version that serves is to be published again, in a run of its own: native readers are
+    /// shown something else.
+    Republish {
+        /// The run.
+        run: RunId,
+        /// Fresh.
+        publication: PublicationId,
+        /// The pointer it replaces, where that is not one of ours; else the pointer is read.
+        expect: Option<PointerToken>,
+        /// Who begins it.
+        holder: HolderId,
+        /// Why, in words.
+        reason: Reason,
+    },
+    /// What another writer put where native readers look may be replaced, by a person's word, by what
+    /// the run under way publishes or has published.
+    Overwrite {
+        /// Fresh; used where the run had published already.
+        publication: PublicationId,
+        /// The pointer as it was seen: another one is not replaced.
+        expect: PointerToken,
+        /// Who says so, and why.
+        evidence: Evidence,
+    },
+    /// A version that is published and that the record does not know is taken back into it, by a
+    /// person's word: the record was restored from an older copy. It is proven like a new one.
+    Recall {
+        /// The run that proves it.
+        run: RunId,
+        /// The version.
+        version: VersionId,
+        /// How the issuer names it.
+        issuer_ref: Option<IssuerRef>,
+        /// The keyed hash of its material.
+        fingerprint: Option<Fingerprint>,
+        /// Who begins the run.
+        holder: HolderId,
+        /// Why, in words.
+        reason: Reason,
+    },
     /// Revoke every version: the key is no longer needed.
     Decommission {
         /// Why.
@@ -271,6 +311,9 @@ impl Transition {
             Self::Gone { .. } => "gone",
             Self::Compromise { .. } => "compromise",
             Self::Adopt { .. } => "adopt",
+            Self::Republish { .. } => "republish",
+            Self::Recall { .. } => "recall",
+            Self::Overwrite { .. } => "overwrite",
             Self::Decommission { .. } => "decommission",
             Self::Release { .. } => "release",
             Self::Bury => "bury",

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::text::text_type;
-use crate::{Actor, Evidence, HolderId, PointerToken, PublicationId, Reason, RunId, VersionId};
+use crate::{Actor, Change, Evidence, HolderId, PointerToken, PublicationId, Reason, RunId, VersionId};
 
 text_type!(
     /// What a person is asked to do, in one line. Never a value.
@@ -32,6 +32,8 @@ pub enum RunKind {
     Import,
     /// An existing secret was brought under management where it lies.
     Adopt,
+    /// What native readers are shown is put right: the version that serves is published again.
+    Repair,
 }
 
 impl RunKind {
@@ -51,6 +53,7 @@ impl fmt::Display for RunKind {
             Self::Leak => "leak",
             Self::Import => "import",
             Self::Adopt => "adopt",
+            Self::Repair => "repair",
         })
     }
 }
@@ -113,6 +116,9 @@ pub enum RunPhase {
         to: VersionId,
         /// The fresh publication that fences the pointer.
         publication: PublicationId,
+        /// What another writer put there and a person has said may be replaced.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        over: Option<PointerToken>,
     },
 }
 
@@ -186,6 +192,30 @@ pub struct Run {
 impl Run {
     /// The most pieces of evidence kept; the oldest give way.
     pub const MAX_EVIDENCE: usize = 8;
+
+    pub(crate) fn begun(
+        id: RunId,
+        kind: RunKind,
+        phase: RunPhase,
+        previous: Option<VersionId>,
+        holder: HolderId,
+        reason: &Reason,
+        change: &Change,
+    ) -> Self {
+        Self {
+            id,
+            kind,
+            phase,
+            previous,
+            holder,
+            fence: 0,
+            started_at: change.at,
+            started_by: change.actor.clone(),
+            reason: reason.clone(),
+            entered_at: change.at,
+            evidence: Vec::new(),
+        }
+    }
 
     /// What the holder writes under.
     pub fn lease(&self) -> Lease {

@@ -203,6 +203,27 @@ pub(crate) fn turn_round(publication: u64) -> Transition {
     Transition::TurnRound { publication: id(5, publication), evidence: evidence("the old one does not work") }
 }
 
+pub(crate) fn republish(run: RunId, publication: PublicationId) -> Transition {
+    let reason = "readers are shown something else".parse().expect("a reason");
+    Transition::Republish { run, publication, expect: None, holder: id::<HolderId>(4, 3), reason }
+}
+
+pub(crate) fn overwrite(publication: u64) -> Transition {
+    let evidence = evidence("ada: it is an old copy");
+    Transition::Overwrite { publication: id(5, publication), expect: PointerToken::new("9"), evidence }
+}
+
+pub(crate) fn recall(run: RunId, version: VersionId) -> Transition {
+    Transition::Recall {
+        run,
+        version,
+        issuer_ref: Some(format!("acme:{version}").parse().expect("a reference")),
+        fingerprint: None,
+        holder: id::<HolderId>(4, 3),
+        reason: "the record is an old copy".parse().expect("a reason"),
+    }
+}
+
 pub(crate) fn by_hand() -> Passed {
     Passed::Operator { by: "ada".parse().expect("an actor"), reason: "enough".parse().expect("a reason") }
 }

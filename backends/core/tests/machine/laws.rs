@@ -8,7 +8,7 @@ use keyward_core::{
 /// Checks one accepted move.
 pub(crate) fn hold(before: &KeyRecord, transition: &Transition, change: &Change, after: &KeyRecord) {
     one_primary(before, transition, after);
-    given_up_stays_given_up(before, after);
+    given_up_stays_given_up(before, transition, after);
     ids_are_never_reused(before, after);
     rank_never_falls(before, transition, after);
     revision_and_operation(before, change, after);
@@ -38,9 +38,8 @@ fn one_primary(before: &KeyRecord, transition: &Transition, after: &KeyRecord) {
 }
 
 /// I3, I4.
-fn given_up_stays_given_up(before: &KeyRecord, after: &KeyRecord) {
-    for old in before.versions() {
-        let new = after.version(old.id).expect("I6: no version disappears");
+fn given_up_stays_given_up(before: &KeyRecord, transition: &Transition, after: &KeyRecord) {
+    for (old, new) in kept(before, transition, after) {
         if given_up(old) {
             assert!(given_up(new), "I4: {} came back", old.id);
         }
@@ -58,7 +57,8 @@ fn given_up_stays_given_up(before: &KeyRecord, after: &KeyRecord) {
             RunPhase::Promoting { version, .. } => {
                 let version = after.version(*version).expect("a known version");
                 assert!(!given_up(version) && version.proof.is_some(), "I3: only a validated version is promoted");
-                assert_eq!(version.run, Some(run.id), "I3: only a version of this run is promoted");
+                let ours = version.run == Some(run.id) || version.state == VersionState::Primary;
+                assert!(ours, "I3: only a version of this run is promoted, or the one that serves once more");
             }
             RunPhase::RollingBack { to, .. } => {
                 let to = after.version(*to).expect("a known version");
@@ -93,6 +93,18 @@ fn given_up_stays_given_up(before: &KeyRecord, after: &KeyRecord) {
     }
 }
 
+/// I6: no version disappears, but one that was only adopted and whose adoption is taken back.
+fn kept<'a>(
+    before: &'a KeyRecord,
+    transition: &'a Transition,
+    after: &'a KeyRecord,
+) -> impl Iterator<Item = (&'a Version, &'a Version)> {
+    let adopted = before.run().filter(|run| run.kind == RunKind::Adopt).map(|run| run.phase.version());
+    let taken_back = adopted.filter(|_| matches!(transition, Transition::Abandon { .. }));
+    let kept = before.versions().iter().filter(move |old| Some(old.id) != taken_back);
+    kept.map(|old| (old, after.version(old.id).expect("I6: no version disappears")))
+}
+
 fn given_up(version: &Version) -> bool {
     version.state >= VersionState::RevokePending
 }
@@ -116,8 +128,8 @@ fn ids_are_never_reused(before: &KeyRecord, after: &KeyRecord) {
 /// I7.
 fn rank_never_falls(before: &KeyRecord, transition: &Transition, after: &KeyRecord) {
     use VersionState::{Gone, Overlap, Primary, RevokePending, Revoked, Suspended};
-    for old in before.versions() {
-        let new = after.version(old.id).expect("I6: no version disappears").state;
+    for (old, new) in kept(before, transition, after) {
+        let new = new.state;
         let allowed = new >= old.state
             || match transition {
                 Transition::RolledBack => (old.state, new) == (Overlap, Primary),

@@ -23,6 +23,8 @@ pub(crate) fn moves(record: &KeyRecord, fresh: u64) -> Vec<Transition> {
         retire(gate()),
         retire(by_hand()),
         retire(Passed::NotNeeded),
+        republish(id(2, fresh), id(5, fresh)),
+        overwrite(fresh),
         decommission(),
         Transition::Bury,
         Transition::Release { reason: "a mistake".parse().expect("a reason") },
@@ -35,10 +37,13 @@ pub(crate) fn moves(record: &KeyRecord, fresh: u64) -> Vec<Transition> {
         all.push(begin(id(2, fresh), kind, version(fresh)));
     }
     all.extend(record.history().last().map(|h| begin(h.id, RunKind::Manual, version(fresh))));
+    all.extend(record.history().last().map(|h| republish(h.id, id(5, fresh))));
     all.extend(record.publications().last().map(|p| promote(p.id)));
+    all.extend(record.publications().last().map(|p| republish(id(2, fresh), p.id)));
     for &v in &versions {
         all.extend([
             begin(id(2, fresh), RunKind::Manual, v),
+            recall(id(2, fresh), v),
             Transition::Ask { version: v, instructions: "make a key by hand".parse().expect("instructions") },
             store(v),
             unnamed(v),

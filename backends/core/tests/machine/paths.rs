@@ -44,6 +44,77 @@ fn t3_a_resumer_plans_afresh_and_never_the_same_version() {
 }
 
 #[test]
+fn what_serves_is_published_again_in_a_run_of_its_own() {
+    let mut lab = Lab::new();
+    assert_eq!(lab.refused(&republish(id(2, 940), id(5, 940))), TransitionError::NothingServes);
+    let serving = lab.rotate();
+    let since = lab.record.version(serving).expect("known").entered_at;
+    lab.days(5).go(&republish(id(2, 941), id(5, 941)));
+    assert_eq!((lab.phase(), lab.record.publication(id(5, 941))), (Some("promoting"), Some(serving)));
+    assert_eq!(lab.refused(&roll_back(942)), TransitionError::NothingToRollBackTo);
+    lab.go(&Transition::Confirm);
+    let version = lab.record.version(serving).expect("known");
+    assert_eq!((lab.phase(), version.state, version.entered_at), (None, VersionState::Primary, since));
+    let summary = lab.record.history().last().expect("a summary");
+    assert_eq!((summary.kind, summary.outcome), (RunKind::Repair, RunOutcome::Completed));
+    assert_eq!(summary.reason.as_str(), "readers are shown something else");
+    // Given up half-way it gives nothing up.
+    lab.go(&republish(id(2, 943), id(5, 943))).go(&abandon());
+    assert_eq!((lab.phase(), lab.state(serving)), (None, VersionState::Primary));
+}
+
+#[test]
+fn f17_what_another_writer_put_there_is_replaced_by_a_persons_word_in_every_phase_that_publishes() {
+    let mut lab = Lab::new();
+    lab.rotate();
+    let new = lab.promoting(RunKind::Scheduled);
+    lab.go(&overwrite(950));
+    let phase = |lab: &Lab| lab.record.run().expect("a run").phase.clone();
+    let seen = Some(keyward_core::PointerToken::new("9"));
+    let first = PublicationId::first(new);
+    assert_eq!(phase(&lab), RunPhase::Promoting { version: new, publication: first, expect: seen.clone() });
+    assert_eq!(lab.record.publication(id(5, 950)), None, "the run's own publication is still to be made");
+    assert!(lab.record.run().expect("a run").evidence.contains(&evidence("ada: it is an old copy")));
+
+    lab.go(&Transition::Confirm).go(&overwrite(951));
+    assert_eq!(phase(&lab), RunPhase::Promoting { version: new, publication: id(5, 951), expect: seen.clone() });
+    lab.go(&Transition::Confirm);
+    assert_eq!(lab.phase(), Some("soaking"));
+
+    let mut back = lab.clone();
+    back.go(&roll_back(952)).go(&overwrite(953));
+    assert!(matches!(phase(&back), RunPhase::RollingBack { over, .. } if over == seen));
+    back.go(&Transition::RolledBack);
+
+    lab.days(2).go(&retire(gate())).go(&overwrite(954)).go(&Transition::Confirm);
+    assert_eq!(lab.phase(), Some("retiring"), "past the point of no return it stays");
+}
+
+#[test]
+fn f40_a_published_version_an_old_copy_of_the_record_does_not_know_is_proven_again() {
+    let mut lab = Lab::new();
+    let known = lab.rotate();
+    let newer = version(990);
+    assert_eq!(
+        lab.refused(&recall(id(2, 944), known)),
+        TransitionError::VersionReused { version: known },
+        "only what the record does not know"
+    );
+    lab.go(&recall(id(2, 944), newer));
+    assert_eq!((lab.phase(), lab.state(newer)), (Some("staged"), VersionState::Staged));
+    assert!(lab.record.version(newer).expect("known").was_created(), "absent is not dead for it");
+    // Not proven: it leaves the record again and is not revoked, for readers are shown it.
+    let mut refused = lab.clone();
+    refused.go(&abandon());
+    assert!(refused.record.version(newer).is_none());
+    lab.prove().go(&promote(PublicationId::first(newer))).go(&Transition::Confirm);
+    assert_eq!(
+        (lab.phase(), lab.state(newer), lab.state(known)),
+        (Some("soaking"), VersionState::Primary, VersionState::Overlap)
+    );
+}
+
+#[test]
 fn i9_what_was_made_under_a_lease_that_was_taken_over_is_not_stored() {
     let mut lab = Lab::new();
     let v = lab.begin(RunKind::Provision);

@@ -89,8 +89,8 @@ fn shape(record: &KeyRecord) -> String {
     let version = |v: &Version| format!("{:?}{}{}", v.state, v.compromised.is_some(), v.was_created());
     let run = record.run().map(|run| {
         let asked = matches!(&run.phase, RunPhase::Plan { asked: Some(_), .. });
-        let parts =
-            (run.phase.name(), number(run.phase.version()), run.previous.and_then(number), run.kind.skips_soak());
+        let kind = (run.kind.skips_soak(), matches!(run.kind, RunKind::Adopt | RunKind::Repair).then_some(run.kind));
+        let parts = (run.phase.name(), number(run.phase.version()), run.previous.and_then(number), kind);
         let off = matches!(&run.phase, RunPhase::Suspended { off_since: Some(_), .. });
         format!("{parts:?}{asked}{off}")
     });
@@ -128,6 +128,7 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
     let back = previous
         .is_some_and(|v| matches!(v.state, VersionState::Primary | VersionState::Overlap) && v.compromised.is_none());
     let refused = || Err(if here.is_none() { "NoRun" } else { "WrongPhase" });
+    let kind_is = |kind| record.run().is_some_and(|r| r.kind == kind);
     let leak_run = record.run().is_some_and(|r| r.kind == RunKind::Leak);
     let early = || {
         let run = record.run().expect("a run");
@@ -155,10 +156,24 @@ fn expectation(record: &KeyRecord, transition: &Transition, at: DateTime<Utc>) -
         (Transition::Begin { version, .. }, None) if known(*version).is_some() => Err("VersionReused"),
         (Transition::Begin { .. }, None) => Ok(Some("plan")),
 
+        (Transition::Overwrite { .. }, Some("promoting" | "soaking" | "retiring")) => Ok(Some("promoting")),
+        (Transition::Overwrite { .. }, Some("rolling-back")) => Ok(Some("rolling-back")),
+        (Transition::Republish { .. } | Transition::Recall { .. }, Some(_)) => Err("RunActive"),
+        (Transition::Republish { .. } | Transition::Recall { .. }, None) if record.is_retiring() => Err("Retired"),
+        (Transition::Republish { run, .. }, None) if record.history().iter().any(|h| h.id == *run) => Err("RunReused"),
+        (Transition::Republish { .. }, None) if record.primary().is_none() => Err("NothingServes"),
+        (Transition::Republish { publication, .. }, None) if record.publication(*publication).is_some() => {
+            Err("PublicationReused")
+        }
+        (Transition::Republish { .. }, None) => Ok(Some("promoting")),
+        (Transition::Recall { version, .. }, None) if known(*version).is_some() => Err("VersionReused"),
+        (Transition::Recall { .. }, None) => Ok(Some("staged")),
+
         (Transition::Ask { version, .. }, Some("plan")) if about_new(*version) => Ok(Some("plan")),
         (Transition::Store { version, .. }, Some("plan")) if about_new(*version) => Ok(Some("staged")),
         (Transition::Replan { abandoned, .. }, Some("plan")) if about_new(*abandoned) => Ok(Some("plan")),
         (Transition::Abandon { .. }, Some("plan" | "staged" | "validated")) => Ok(None),
+        (Transition::Abandon { .. }, Some("promoting")) if kind_is(RunKind::Repair) => Ok(None),
         (Transition::Abandon { .. } | Transition::RollBack { .. }, Some("retiring")) => Err("RollbackWindowPassed"),
         (Transition::Validate { .. }, Some("staged")) => Ok(Some("validated")),
         (Transition::Promote { publication, .. }, Some("validated")) => {
@@ -268,6 +283,7 @@ fn kind(error: &TransitionError) -> &'static str {
         TransitionError::HasVersions => "HasVersions",
         TransitionError::MayStillAppear { .. } => "MayStillAppear",
         TransitionError::NotAdopted => "NotAdopted",
+        TransitionError::NothingServes => "NothingServes",
         TransitionError::NothingToRollBackTo => "NothingToRollBackTo",
         TransitionError::NoRun => "NoRun",
         TransitionError::NoVersion { .. } => "NoVersion",

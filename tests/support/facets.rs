@@ -1,20 +1,65 @@
-//! The strict fake with a ledger of which consumer uses which version.
+//! The strict fake with the facets it does not bring: a ledger of which consumer uses which version,
+//! and an adopter.
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keyward::core::{
-    Adopter, Adoption, AdoptionLedger, AdoptionSignal, AuditSink, Capabilities, Context, Expect, KeyId, KeyRecord,
-    ListQuery, Material, Page, PageToken, Pointer, PointerToken, PublicationId, Publish, Read, ReadItem, Result,
-    Retire, SecretBackend, Stage, Stamped, Survey, Swap, Target, VersionId, Withdraw, async_trait,
+    Adopter, Adoption, AdoptionLedger, AdoptionSignal, AuditSink, Capabilities, Context, DiscoverQuery, Existing,
+    Expect, KeyId, KeyRecord, ListQuery, Location, Material, Page, PageToken, Pointer, PointerToken, PublicationId,
+    Publish, Read, ReadItem, Result, Retire, SecretBackend, Stage, Stamped, Survey, Swap, Target, VersionId, Withdraw,
+    async_trait,
 };
 use keyward_conformance::strict::StrictFake;
 
-/// Forwards everything; the ledger is its own.
+/// Forwards everything; the facets are its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledgered {
+pub(crate) struct Facets {
     pub(crate) store: StrictFake,
     pub(crate) ledger: Ledger,
+    adopter: Option<Theirs>,
+}
+
+impl Facets {
+    pub(crate) fn of(store: StrictFake) -> Self {
+        Self { store, ledger: Ledger::default(), adopter: None }
+    }
+
+    /// The same store, which can take over what somebody else put there: this value.
+    pub(crate) fn adopting(self, theirs: Material) -> Self {
+        let adopter = Some(Theirs { store: self.store.clone(), value: Arc::new(theirs) });
+        Self { adopter, ..self }
+    }
+}
+
+/// What somebody else put there.
+#[derive(Clone, Debug)]
+struct Theirs {
+    store: StrictFake,
+    value: Arc<Material>,
+}
+
+#[async_trait]
+impl Adopter for Theirs {
+    async fn discover(&self, _: &Context, _: &DiscoverQuery, _: Option<PageToken>) -> Result<Page<Location>> {
+        Ok(Page { items: Vec::new(), next: None })
+    }
+
+    async fn inspect(&self, _: &Context, location: &Location) -> Result<Existing> {
+        Ok(Existing::at(location.clone()))
+    }
+
+    async fn claim(&self, cx: &Context, key: &Target, version: VersionId) -> Result<Material> {
+        self.store.stage(cx, key, version, &self.value).await?;
+        let token = self.store.pointer(cx, key).await?.token;
+        self.store.publish(cx, key, version, PublicationId::first(version), &token).await?;
+        Ok(self.value.duplicate())
+    }
+
+    async fn release(&self, _: &Context, _: &Target) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What consumers reported.
@@ -44,7 +89,7 @@ impl AdoptionLedger for Ledger {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl SecretBackend for Ledgered {
+impl SecretBackend for Facets {
     fn capabilities(&self) -> &Capabilities {
         self.store.capabilities()
     }
@@ -110,6 +155,6 @@ impl SecretBackend for Ledgered {
     }
 
     fn adopter(&self) -> Option<&dyn Adopter> {
-        self.store.adopter()
+        self.adopter.as_ref().map(|theirs| theirs as &dyn Adopter)
     }
 }

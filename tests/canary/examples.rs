@@ -33,7 +33,7 @@ fn run(example: &str, arguments: &[&Path]) -> Output {
 #[test]
 fn no_example_that_leaves_a_store_prints_a_value_of_it() {
     let directory = tempfile::tempdir().expect("a directory");
-    for (example, least) in [("quickstart", 6), ("rotate_embedded", 1)] {
+    for (example, least) in [("quickstart", 6), ("rotate_embedded", 1), ("fleet", 6)] {
         let place = directory.path().join(example);
         let mut outputs = Vec::new();
         if example == "quickstart" {
@@ -45,8 +45,10 @@ fn no_example_that_leaves_a_store_prints_a_value_of_it() {
         }
         let values = block_on(values(place.join("keys.keyward"), &place.join("unlock.key")));
         assert!(values.len() >= least, "{example}: only {} values are left", values.len());
-        // Tokens begin with a public prefix, `acme_`.
-        let secrets = values.iter().map(|value| value.strip_prefix(b"acme_").unwrap_or(value));
+        // Tokens begin with a public prefix, `acme_` or `globex_`.
+        let bare =
+            |value| [b"acme_".as_slice(), b"globex_"].iter().find_map(|prefix| <[u8]>::strip_prefix(value, *prefix));
+        let secrets = values.iter().map(|value| bare(value).unwrap_or(value));
         let w = Witness::of(Search::of(secrets));
         for Output { stdout, stderr, .. } in &outputs {
             w.look(Surface::Output, "the standard output", stdout);
@@ -67,7 +69,7 @@ fn no_example_that_leaves_a_store_prints_a_value_of_it() {
 fn no_example_prints_anything_shaped_like_a_token() {
     assert!(holds_a_token(b"acme_0123456789ABCDEFGHIJKLMNOPQRSTUV_a1B2c3"), "the search is blind");
     assert!(!holds_a_token(b"version 01a20b36-2a3e-74e7-a6c4-6b97cde35ab3"), "a version is no token");
-    for example in ["load_at_startup", "rotate_embedded", "write_a_backend"] {
+    for example in ["fleet", "load_at_startup", "rotate_embedded", "write_a_backend"] {
         let Output { stdout, stderr, .. } = run(example, &[]);
         assert!(!holds_a_token(&stdout) && !holds_a_token(&stderr), "{example} prints a token");
     }

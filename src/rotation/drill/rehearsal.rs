@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyward_core::{Clock, Context, MemoryBackend, RunOutcome, SecretBackendExt, VersionId};
+use keyward_core::{Clock, Context, KeyRecord, MemoryBackend, RunOutcome, SecretBackendExt, VersionId, VersionState};
 
 use super::super::builder::Rotator;
 use super::super::run::RotationRun;
@@ -46,7 +46,6 @@ impl Log {
     fn note(&mut self, step: &Step, now: Duration, began: Duration) {
         match step {
             Step::Published { version } => (self.new, self.published) = (Some(*version), Some(now)),
-            Step::Retiring { .. } => self.given_up = Some(now),
             Step::RolledBack { .. } => self.rolled_back = Some(now),
             Step::Revoked { version } => self.dead.push((*version, now)),
             Step::Overtaken => return,
@@ -155,6 +154,9 @@ impl<'a> Rehearsal<'a> {
                 Step::Wait { at_most, .. } => self.pass(at_most.max(Duration::from_secs(1))).await,
                 step => {
                     log.note(&step, self.now(), began);
+                    if log.given_up.is_none() && self.has_given_up(run).await {
+                        log.given_up = Some(self.now());
+                    }
                     if stop(&step) {
                         return Ok(None);
                     }
@@ -168,9 +170,20 @@ impl<'a> Rehearsal<'a> {
         self.crowd.live(&self.scene.clock, &self.scene.store, &self.scene.target, self.cx, time).await;
     }
 
+    /// True once the version a run replaces is switched off, or to be revoked.
+    async fn has_given_up(&self, run: &RotationRun<'a, MemoryBackend>) -> bool {
+        let Some(record) = self.record().await else { return false };
+        let old = record.run().filter(|under_way| under_way.id == run.id()).and_then(|run| run.previous);
+        old.and_then(|old| record.version(old)).is_some_and(|old| old.state >= VersionState::Suspended)
+    }
+
     async fn primary(&self) -> Option<VersionId> {
-        let record = self.scene.store.load_existing(&fresh(self.cx), &self.scene.target.id).await.ok()?;
-        record.value.primary().map(|version| version.id)
+        self.record().await?.primary().map(|version| version.id)
+    }
+
+    async fn record(&self) -> Option<KeyRecord> {
+        let found = self.scene.store.load_existing(&fresh(self.cx), &self.scene.target.id).await;
+        found.ok().map(|stamped| stamped.value)
     }
 
     fn now(&self) -> Duration {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use keyward::core::{
     Clock, Context, CreateError, Created, Error, ErrorKind, Evidence, Issue, IssuerCapabilities, IssuerKey, IssuerRef,
-    IssuerStatus, KeyIssuer, KeyRecord, ManualClock, Material, MemoryBackend, NewKey, Operation, Result, Revoke,
+    IssuerStatus, KeyIssuer, KeyRecord, ManualClock, Material, MemoryBackend, NewKey, Operation, Probe, Result, Revoke,
     RunOutcome, Scope, SecretValue, VersionId, VersionState, async_trait,
 };
 use keyward::leak::{LeakReport, LeakResponse, LeakStep, Leaked};
 use keyward::rotation::{NeedsOperator, Rotator};
+use keyward::signal::validator_fn;
 use support::{CHARGES, HEALTHY, charges, finish, key, load, register};
 
 /// Knows its keys by reference only, as most vendors do, and lists whatever it is told to.
@@ -33,6 +34,8 @@ struct State {
     refused: Option<String>,
     /// Accepts a revoke and does nothing.
     deaf: bool,
+    /// Cannot say what became of its keys, and leaves revoking to a person.
+    lost: bool,
     /// Answered to the next create instead of a new key.
     again: Option<String>,
 }
@@ -77,6 +80,9 @@ impl KeyIssuer for Vendor {
     }
 
     async fn status(&self, _: &Context, issue: Issue<'_>) -> Result<IssuerStatus> {
+        if self.with(|state| state.lost) {
+            return Ok(IssuerStatus::CannotSay);
+        }
         Ok(match &issue.version.issuer_ref {
             Some(name) if self.is_live(name) => IssuerStatus::Live,
             Some(_) => IssuerStatus::Revoked(Evidence::lossy("listed as deleted")),
@@ -100,6 +106,9 @@ impl KeyIssuer for Vendor {
         let name = issue.version.issuer_ref.as_ref();
         if name.is_some_and(|name| self.with(|state| state.refused.as_deref() == Some(name.as_str()))) {
             return Err(Error::new(ErrorKind::Denied, Operation::Revoke, "vendor"));
+        }
+        if self.with(|state| state.lost) {
+            return Ok(Revoke::AskHuman("look for it under its new owner".parse().expect("instructions")));
         }
         if let Some(name) = name {
             self.with(|state| state.live.retain(|live| state.deaf || live != name.as_str()));
@@ -160,6 +169,41 @@ impl World {
         });
         reference
     }
+}
+
+/// A key that was switched off answers like a dead one. Where the issuer cannot say which it is and
+/// revoked nothing, a refused probe is no proof: somebody can switch it on again.
+#[test]
+fn a_key_that_may_only_be_switched_off_is_not_buried() {
+    block_on(async {
+        for reversible in [true, false] {
+            let (clock, mut vendor) = (Arc::new(ManualClock::default()), Vendor::new());
+            vendor.capabilities.reversible = reversible;
+            let store = MemoryBackend::with_clock(clock.clone());
+            register(&store, &clock, charges()).await;
+            let state = vendor.state.clone();
+            let refused_once_lost = move |_| {
+                let lost = state.lock().expect("lock").lost;
+                let seen = Evidence::lossy("tried");
+                async move { Ok(if lost { Probe::Rejected(seen) } else { Probe::Accepted(seen) }) }
+            };
+            let rotator = Rotator::builder(store.clone())
+                .issuer("acme", vendor.clone())
+                .validator("acme", validator_fn(refused_once_lost))
+                .health(HEALTHY)
+                .clock(clock.clone())
+                .build()
+                .expect("a rotator");
+            let mut run = rotator.start(&key(CHARGES), "first").await.expect("start");
+            finish(&mut run, &clock).await.expect("finish");
+            vendor.with(|state| state.lost = true);
+            rotator.decommission(&key(CHARGES), "no longer needed").await.expect("decommission");
+            let swept = rotator.sweep(&key(CHARGES), "daily").await.expect("sweep");
+            assert_eq!((swept.revoked.len(), swept.pending.len()), if reversible { (0, 1) } else { (1, 0) });
+            let asked = matches!(swept.needs_operator[..], [NeedsOperator::RevokeByHand { .. }]);
+            assert_eq!(asked, reversible, "{swept:?}");
+        }
+    });
 }
 
 #[test]

@@ -27,7 +27,12 @@ impl Real {
     /// The record after a move, or the refusal.
     pub(crate) fn after(&self, made: Move) -> Result<Self, TransitionError> {
         let at = self.at + TimeDelta::days(3);
-        let record = self.record.apply(&self.transition(made, at), &change(at))?;
+        let mut record = self.record.apply(&self.transition(made, at), &change(at))?;
+        if made == Move::Suspend {
+            // To the model a key that is to be switched off is off; the record notes when it was seen so.
+            let seen = Transition::SwitchedOff { evidence: Evidence::lossy("seen off") };
+            record = record.apply(&seen, &change(at))?;
+        }
         Ok(Self { record, at })
     }
 

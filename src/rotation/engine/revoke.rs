@@ -45,7 +45,8 @@ impl<B: SecretBackend> Rotator<B> {
             Revoke::Accepted => None,
             Revoke::AskHuman(instructions) => Some(instructions.to_string()),
         };
-        match self.see_dead(cx, record, condemned).await? {
+        let switched_off = by_hand.is_some() && issuer.capabilities().reversible;
+        match self.see_dead(cx, record, condemned, switched_off).await? {
             Some(evidence) => self.bury(cx, read, version, Proof::Seen(evidence)).await,
             None => Ok(match by_hand {
                 Some(instructions) => {
@@ -109,8 +110,15 @@ impl<B: SecretBackend> Rotator<B> {
     }
 
     /// What proves that a version is dead: a refused probe, or the issuer's clear word that a
-    /// probe does not contradict.
-    async fn see_dead(&self, cx: &Context, record: &KeyRecord, version: &Version) -> Answer<Option<Evidence>> {
+    /// probe does not contradict. A refusal proves nothing of a key that may be `switched_off` only:
+    /// nobody revoked it, and it can be switched on again.
+    async fn see_dead(
+        &self,
+        cx: &Context,
+        record: &KeyRecord,
+        version: &Version,
+        switched_off: bool,
+    ) -> Answer<Option<Evidence>> {
         let issue = Issue { record, version };
         let word = match self.issuer_of(record)?.status(cx, issue).await? {
             IssuerStatus::Revoked(evidence) => Some(evidence),
@@ -128,6 +136,7 @@ impl<B: SecretBackend> Rotator<B> {
             Err(error) => return Err(error.into()),
         };
         Ok(match validator.probe(cx, issue, &material).await {
+            Ok(Probe::Rejected(_)) if switched_off => word,
             Ok(Probe::Rejected(evidence)) => Some(evidence),
             Ok(Probe::Accepted(_)) => None,
             Ok(Probe::Unclear(_)) | Err(_) => word,

@@ -39,7 +39,10 @@ impl<B: SecretBackend> Rotator<B> {
         let now = session.anchor.now(&*self.clock);
         let window_end = add(watched_from, policy.soak.max(policy.overlap));
         let soaked = now >= window_end;
-        match self.ask_health(cx, record, version, run.previous, served_at, soaked).await {
+        let health = self.ask_health(cx, record, version, run.previous, served_at, soaked).await;
+        // A signal may have used up the time of its call; what follows has its own.
+        let cx = &cx.within(self.settings.call_limit);
+        match health {
             Verdict::Fail(why) => self.take_back(cx, session, read, run, version, &why).await,
             verdict if !soaked => {
                 self.keep_switched_on(cx, record, run).await?;

@@ -65,6 +65,8 @@ impl<B: SecretBackend> Rotator<B> {
         let served_at = record.version(version).map_or(run.started_at, |v| v.entered_at);
         // Without the old version beside it: that one is refused because it is switched off.
         let health = self.ask_health(cx, record, version, None, served_at, true).await;
+        // A signal may have used up the time of its call; what follows has its own.
+        let cx = &cx.within(self.settings.call_limit);
         if let Verdict::Fail(why) = &health {
             return self.switch_on(cx, session, read, run, old, &format!("health gate failed: {why}")).await;
         }

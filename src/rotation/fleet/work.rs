@@ -79,15 +79,20 @@ fn turn(step: &Step) -> Turn {
     }
 }
 
+/// A leak is not left alone for longer.
+const LEAK_LOOK: Duration = Duration::from_secs(60);
+
 fn leak_turn(step: &LeakStep) -> Turn {
     match step {
         LeakStep::Replacing(step) => match turn(step) {
+            // Another process may have planned the replacement; a leak is looked at all the same.
+            Turn::Wait { at_most, why } => Turn::Wait { at_most: at_most.min(LEAK_LOOK), why },
             // The run has ended; the incident says what is left.
             Turn::Done(Outcome::Finished { outcome: RunOutcome::Aborted, .. }) => Turn::Moved(Moved::GivenUp),
             Turn::Done(_) => Turn::Moved(Moved::On),
             turn => turn,
         },
-        LeakStep::Wait { at_most, why } => Turn::Wait { at_most: *at_most, why: why.clone() },
+        LeakStep::Wait { at_most, why } => Turn::Wait { at_most: (*at_most).min(LEAK_LOOK), why: why.clone() },
         LeakStep::NeedsOperator(what) => Turn::Operator(what.clone()),
         LeakStep::AwaitingReview(_) => Turn::Done(Outcome::Contained),
         _ => Turn::Moved(Moved::On),

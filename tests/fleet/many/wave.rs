@@ -63,7 +63,9 @@ pub(crate) async fn a_wave_survives_kills(store: Store, keys: usize, seed: u64) 
     assert_eq!(records.len(), keys);
     for record in &records {
         world.check_at_rest(record).await;
-        let done = record.history().iter().filter(|run| run.started_at >= began);
+        // With many kills a wave takes longer than the interval, and keys are due again by their age.
+        let wave = began..began + chrono::TimeDelta::days(85);
+        let done = record.history().iter().filter(|run| wave.contains(&run.started_at));
         let completed = done.filter(|run| run.outcome == RunOutcome::Completed).count();
         assert_eq!(completed, 1, "{}: rotated {completed} times in one wave", record.id());
         assert!(record.primary().expect("a primary").planned_at >= began, "{}", record.id());

@@ -111,7 +111,7 @@ examples() {
   local out="$PWD/target/examples.log"
   : >"$out"
   if [ -z "$servers_up" ]; then servers; fi
-  for example in load_at_startup rotate rotate_embedded write_a_backend aws vault; do
+  for example in load_at_startup fleet rotate rotate_embedded write_a_backend aws vault; do
     printf -- '-- %s\n' "$example" | tee -a "$out"
     cargo run -q --all-features --locked --example "$example" >>"$out"
   done

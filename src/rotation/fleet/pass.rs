@@ -19,6 +19,11 @@ impl<B: SecretBackend> FleetRotator<B> {
     /// Records are listed by pages and dropped again; only the names of due keys are kept. What
     /// fails is in the report, never in the way of other keys.
     ///
+    /// A process that makes one pass and ends sees nothing for long. What a dead process has planned
+    /// is given up by one that has watched it for two minutes
+    /// ([`RotatorBuilder::takeover_after`](super::super::RotatorBuilder::takeover_after)): a job that
+    /// is started now and then calls [`FleetRotator::run_until`] for five.
+    ///
     /// ```
     /// use keyward::core::MemoryBackend;
     /// use keyward::rotation::{FleetRotator, Outcome};

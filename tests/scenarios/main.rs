@@ -3,17 +3,23 @@
 //! The bodies take any store where they can; here they run on the strict fake, whose hosts die,
 //! lose replies and are refused exactly where a scenario says so.
 //!
-//! Some scenarios are about one store, and are tested beside it:
+//! Scenarios about one store are tested beside it, and those of one part of the engine with the
+//! rest of that part:
 //!
 //! | | where |
 //! | --- | --- |
-//! | F18 | `backends/aws/tests/store.rs`: `a_secret_that_aws_rotates_and_a_replica_are_not_written` |
+//! | F17, F30, F40 | also `tests/reconcile.rs`: what others wrote, revokes that do not happen, older records |
+//! | F18 | `backends/aws/tests/store.rs`: `f18_a_secret_that_aws_rotates_and_a_replica_are_not_written` |
+//! | F22 | also `tests/clocks.rs`: clocks set forward and back, records from the future, leaks |
 //! | F25 | also `backends/aws/tests/faults.rs`: `throttling_is_waited_out_and_a_quota_is_not` |
-//! | F28 | `backends/vault/tests/auth.rs`: `a_dead_token_is_replaced_once_for_all_callers` |
-//! | F29 | `backends/vault/tests/errors.rs`: `a_sealed_server_is_sealed`, `faults.rs`: `every_status_has_its_kind` |
-//! | F38 | `backends/vault/tests/errors.rs`: `a_write_that_would_vanish_by_itself_is_refused` |
-//! | F41 | `backends/vault/tests/errors.rs`: `a_stamp_of_before_the_numbers_began_anew_is_dead` |
-//! | F53 | `backends/file/tests/kill.rs`: `nothing_acknowledged_is_lost_and_nothing_is_torn` |
+//! | F28 | `backends/vault/tests/auth.rs`: `f28_a_dead_token_is_replaced_once_for_all_callers` |
+//! | F29 | `backends/vault/tests/errors.rs`: `f29_a_sealed_server_is_sealed`, `faults.rs`: `every_status_has_its_kind` |
+//! | F33 | also `tests/gates.rs`: old keys in use, consumers left behind |
+//! | F36, F45 | `tests/suspend.rs`: while the old key is switched off |
+//! | F37 | `tests/rotation.rs`: `f37_a_lost_old_value_is_noted_before_readers_get_the_new_one_and_never_published` |
+//! | F38 | `backends/vault/tests/errors.rs`: `f38_a_write_that_would_vanish_by_itself_is_refused` |
+//! | F41 | `backends/vault/tests/errors.rs`: `f41_a_stamp_of_before_the_numbers_began_anew_is_dead` |
+//! | F53 | `backends/file/tests/kill.rs`: `f53_nothing_acknowledged_is_lost_and_nothing_is_torn` |
 //! | F54 | `backends/file/tests/full.rs`: `f54_a_full_disk_loses_nothing_and_leaves_nothing_behind` |
 
 #[path = "../support/mod.rs"]

@@ -262,7 +262,7 @@ fn described(extra: &str) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs tests/servers/up.sh"]
-async fn a_secret_that_aws_rotates_and_a_replica_are_not_written() {
+async fn f18_a_secret_that_aws_rotates_and_a_replica_are_not_written() {
     let proxy = Proxy::start(&aws_url()).await;
     let store = builder(&proxy.url(), &fresh_prefix()).tags(false).open().await.expect("a backend");
     let key = target("co-managed");

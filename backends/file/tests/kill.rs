@@ -22,7 +22,7 @@ const KILLS_PER_STORE: usize = 50;
 const LIVES_AT_MOST: Duration = Duration::from_millis(30);
 
 #[test]
-fn nothing_acknowledged_is_lost_and_nothing_is_torn() {
+fn f53_nothing_acknowledged_is_lost_and_nothing_is_torn() {
     let (mut acknowledged, mut pending_done, mut pending_undone) = (0, 0, 0);
     let began = Instant::now();
     for _ in 0..KILLS / KILLS_PER_STORE {

@@ -227,7 +227,7 @@ async fn a_kubernetes_service_account_logs_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs tests/servers/up.sh"]
-async fn a_dead_token_is_replaced_once_for_all_callers() {
+async fn f28_a_dead_token_is_replaced_once_for_all_callers() {
     let role = Role::new("1h").await;
     let proxy = Proxy::start(&role.operator.address).await;
     let connection = Connection::builder(&proxy.url(), role.auth().await).connect(&cx()).await.expect("a connection");

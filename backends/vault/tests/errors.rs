@@ -50,7 +50,7 @@ async fn a_token_that_is_over_is_denied_and_says_so() {
 
 #[tokio::test]
 #[ignore = "needs tests/servers/up.sh"]
-async fn a_sealed_server_is_sealed() {
+async fn f29_a_sealed_server_is_sealed() {
     let (server, _) = OwnServer::start(false).await;
     let operator = Operator::at(&server.address, "root");
     let quick = Retry::new(2, Duration::from_millis(10), Duration::from_millis(20));
@@ -98,7 +98,7 @@ async fn only_a_mount_that_keeps_versions_is_opened() {
 
 #[tokio::test]
 #[ignore = "needs tests/servers/up.sh"]
-async fn a_write_that_would_vanish_by_itself_is_refused() {
+async fn f38_a_write_that_would_vanish_by_itself_is_refused() {
     let (operator, mount, store) = alone().await;
     let target = target("vanishing");
     let version = staged(&store, &target, "value").await;
@@ -190,7 +190,7 @@ async fn what_someone_deletes_by_hand_is_noticed() {
 
 #[tokio::test]
 #[ignore = "needs tests/servers/up.sh"]
-async fn a_stamp_of_before_the_numbers_began_anew_is_dead() {
+async fn f41_a_stamp_of_before_the_numbers_began_anew_is_dead() {
     let (operator, mount, store) = alone().await;
     let target = target("reborn");
     let old = record("reborn");

@@ -116,9 +116,6 @@ impl StrictFake {
                 return Err(self.error(ErrorKind::Conflict, Operation::Read).with_key(id));
             }
             Select::Current | Select::CurrentUnless(_) => {
-                if shelf.foreign {
-                    return Err(self.error(ErrorKind::Conflict, Operation::Read).with_key(id));
-                }
                 let (publication, version) = shelf.shows.ok_or_else(missing)?;
                 if item.select == Select::CurrentUnless(publication) {
                     return Ok(Read::Unchanged);

@@ -37,9 +37,8 @@ impl Acme {
     }
 
     /// What the story needs: the next key Acme makes is no good.
-    pub(crate) async fn next_key_is_bad(&self) -> Answer {
+    pub(crate) fn next_key_is_bad(&self) {
         self.0.next_is_bad.store(true, Ordering::Relaxed);
-        Ok(())
     }
 
     /// How many keys it has made, and how many work.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use async_compat::Compat;
 use keyward_core::Context;
+use keyward_remote::http::{hardened, is_loopback};
 use keyward_remote::quiet;
-use reqwest::{Method, RequestBuilder, redirect};
-use url::{Host, Url};
+use reqwest::{Method, RequestBuilder};
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::HttpError;
@@ -48,25 +49,9 @@ impl Lost {
 impl Client {
     /// `authorities` is PEM; empty for the authorities this machine trusts.
     pub(super) fn new(address: &Url, authorities: &[u8]) -> Result<Self, HttpError> {
-        let encrypted = address.scheme() == "https";
-        let builder = reqwest::Client::builder()
-            .tls_backend_rustls()
-            .https_only(encrypted)
-            // A redirect would carry the key to another host.
-            .redirect(redirect::Policy::none())
-            // A probe is one request: whoever asks decides whether to ask again.
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .timeout(ATTEMPT);
-        let builder = match (encrypted, authorities) {
-            (true, []) => builder,
-            // A private authority stands alone: no public one can vouch for the server then.
-            (true, pem) => builder.tls_certs_only(certificates(pem)?),
-            (false, _) => builder.tls_certs_only([]),
-        };
-        Ok(Self { pool: builder.build().map_err(|_| HttpError::Client)? })
+        let authorities = if authorities.is_empty() { Vec::new() } else { certificates(authorities)? };
+        let pool = hardened(address, authorities, CONNECT, ATTEMPT).map_err(|_| HttpError::Client)?;
+        Ok(Self { pool })
     }
 
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
@@ -117,16 +102,6 @@ pub(super) fn address(text: &str) -> Result<Url, HttpError> {
         return Err(HttpError::Extra);
     }
     Ok(url)
-}
-
-/// True when nothing on the way to this host can listen.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, HttpError> {

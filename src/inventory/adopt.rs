@@ -147,8 +147,9 @@ impl<B: SecretBackend> Inventory<B> {
     /// A record that is there already. While it has no version it follows the draft: what was said
     /// wrong the first time can be said anew.
     async fn place(&self, cx: &Context, adopter: &dyn Adopter, draft: KeyDraft) -> Result<KeyRecord> {
-        self.can_take(&draft).await?;
-        let record = self.get(&draft.id).await?;
+        let Some(record) = self.can_take(&draft).await? else {
+            return Err(InventoryError::NotRegistered { key: draft.id });
+        };
         if record.run().is_some() || !record.versions().is_empty() || says(&record, &draft) {
             return Ok(record);
         }
@@ -159,10 +160,11 @@ impl<B: SecretBackend> Inventory<B> {
         self.apply(cx, &draft.id.clone(), &Transition::Edit(Edit::Redraft(Box::new(draft)))).await
     }
 
-    /// Refuses a draft of a key that has a version, or that is under way elsewhere.
-    pub(super) async fn can_take(&self, draft: &KeyDraft) -> Result<()> {
+    /// The record a draft would take over, if there is one. Refuses a draft of a key that has a
+    /// version, or that is under way elsewhere.
+    pub(super) async fn can_take(&self, draft: &KeyDraft) -> Result<Option<KeyRecord>> {
         let record = match self.get(&draft.id).await {
-            Err(InventoryError::NotRegistered { .. }) => return Ok(()),
+            Err(InventoryError::NotRegistered { .. }) => return Ok(None),
             record => record?,
         };
         let same = *record.location() == draft.location && *record.shape() == draft.shape;
@@ -171,7 +173,7 @@ impl<B: SecretBackend> Inventory<B> {
             None if same => !record.versions().iter().any(|v| v.state.may_work()),
             None => record.versions().is_empty(),
         };
-        if free { Ok(()) } else { Err(InventoryError::AlreadyRegistered { key: draft.id.clone() }) }
+        if free { Ok(Some(record)) } else { Err(InventoryError::AlreadyRegistered { key: draft.id.clone() }) }
     }
 
     /// Claims the secret for the version the run has planned, and hands its value to the run.

@@ -9,7 +9,6 @@
 //! effect. A process that dies between any two calls is followed by any other: it calls
 //! [`Rotator::start_or_resume`] and goes on.
 
-mod adoption;
 mod back;
 mod builder;
 pub mod drill;
@@ -28,7 +27,6 @@ mod step;
 mod sweep;
 mod timed;
 mod trusted;
-mod usage;
 
 pub use builder::{Rotator, RotatorBuilder};
 pub(crate) use engine::Death;

@@ -4,13 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use keyward::core::{
-    Change, Clock, Context, HolderId, KeyRecord, ManualClock, Material, RunId, RunKind, SecretValue, Transition,
-    Version, VersionId,
-};
+use keyward::core::{Context, KeyRecord, Material, SecretValue, Shape, Version};
+use keyward_conformance::planned::Planned;
 use keyward_conformance::servers::{Answer, Stub};
 
-use crate::support::charges;
+use crate::support::{CHARGES, charges, key};
 
 /// A server and the runtime it lives on. The code under test runs outside of it.
 pub(crate) struct Server {
@@ -98,20 +96,9 @@ pub(crate) fn fields(pairs: &[(&str, &str)]) -> Material {
 
 /// A record with a planned version.
 pub(crate) fn record() -> (KeyRecord, Version) {
-    let clock = ManualClock::default();
-    let change = Change::new("ada".parse().expect("an actor"), clock.now());
-    let record = KeyRecord::register(&charges(), &change).expect("a record");
-    let version = VersionId::generate();
-    let begin = Transition::Begin {
-        run: RunId::generate(),
-        kind: RunKind::Provision,
-        version,
-        holder: HolderId::generate(),
-        reason: "first".parse().expect("a reason"),
-    };
-    let record = record.apply(&begin, &change).expect("a run");
-    let version = record.version(version).expect("planned").clone();
-    (record, version)
+    let planned = Planned::scoped(&key(CHARGES), Shape::One, charges().scope);
+    let version = planned.issue().version.clone();
+    (planned.record, version)
 }
 
 /// Waits for an answer outside any runtime.

@@ -5,10 +5,14 @@
 //! - [`fan_out`]: many calls, a few at a time, answers in order.
 //! - [`quiet`]: a call whose client library must not log.
 //!
-//! For authors of backends. Holds no client and no runtime.
+//! - `http`, with the feature of that name: the one hardened HTTP client.
+//!
+//! For authors of backends. Without that feature it holds no client and no runtime.
 #![forbid(unsafe_code)]
 
 mod fan_out;
+#[cfg(feature = "http")]
+pub mod http;
 mod native;
 mod quiet;
 mod retry;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use keyward_core::{Context, ErrorKind, Operation, Result, SecretValue, VaultPathText};
 use keyward_remote::Retry;
+use keyward_remote::http::is_loopback;
 use reqwest::Certificate;
 use url::Url;
 
 use crate::auth::Auth;
 use crate::backend::VaultBackend;
-use crate::client::{Client, Http, Reach, Session, is_loopback};
+use crate::client::{Client, Http, Reach, Session};
 use crate::error::fault;
 use crate::kv::Kv;
 use crate::names::Names;

@@ -5,10 +5,9 @@ use keyward_core::{
     AdoptionSignal, Context, Evidence, HealthQuery, KeyRecord, LastUse, SecretBackend, Version, VersionId,
 };
 
-use super::super::adoption::{self, Published};
 use super::super::builder::Rotator;
-use super::super::gate::Verdict;
-use super::super::usage;
+use super::super::gate::adoption::{self, Published};
+use super::super::gate::{Verdict, usage};
 
 /// What three gates say together.
 #[derive(Debug)]

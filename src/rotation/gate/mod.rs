@@ -1,8 +1,10 @@
 //! Gates: three answers, and "not enough seen" is never a pass. Pure.
 
+pub(super) mod adoption;
 mod compare;
 mod health;
 mod sample;
+pub(super) mod usage;
 
 use std::fmt;
 

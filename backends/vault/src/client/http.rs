@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_compat::Compat;
 use keyward_core::{Context, Operation, Result};
+use keyward_remote::http::hardened;
 use keyward_remote::quiet;
 use reqwest::header::{HeaderValue, RETRY_AFTER};
-use reqwest::redirect;
-use url::{Host, Url};
+use url::Url;
 use vaultrs::api::EndpointMiddleware;
 use vaultrs::client::{VaultClient, VaultClientSettings};
 use vaultrs::error::ClientError;
@@ -61,25 +61,7 @@ impl Answer {
 impl Http {
     /// Puts the client together. `None` when something in it cannot be used.
     pub(crate) fn new(reach: Reach) -> Option<Self> {
-        let encrypted = reach.address.scheme() == "https";
-        let builder = reqwest::Client::builder()
-            .tls_backend_rustls()
-            .https_only(encrypted)
-            // A redirect would carry the token to another host.
-            .redirect(redirect::Policy::none())
-            // Retries are ours: they know what may be repeated.
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(reach.connect)
-            .timeout(reach.attempt);
-        let builder = match (encrypted, reach.authorities) {
-            (true, own) if own.is_empty() => builder,
-            // A private authority stands alone: no public one can vouch for the server then.
-            (true, own) => builder.tls_certs_only(own),
-            (false, _) => builder.tls_certs_only([]),
-        };
-        let pool = builder.build().ok()?;
+        let pool = hardened(&reach.address, reach.authorities, reach.connect, reach.attempt).ok()?;
         let namespace = reach.namespace.as_deref().map(HeaderValue::from_str).transpose().ok()?;
         let vaultrs = vaultrs_client(&reach.address, reach.namespace.as_ref(), &pool)?;
         Some(Self { pool, base: reach.address.join("v1/").ok()?, namespace, attempt: reach.attempt, vaultrs })
@@ -138,16 +120,6 @@ impl Http {
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").field("address", &self.base.as_str()).field("namespace", &self.namespace).finish()
-    }
-}
-
-/// True when nothing on the way to this host can listen.
-pub(crate) fn is_loopback(address: &Url) -> bool {
-    match address.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
     }
 }
 

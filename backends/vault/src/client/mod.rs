@@ -16,7 +16,7 @@ use std::time::Duration;
 use keyward_core::{Context, Error, ErrorKind, Operation, Result, SecretValue};
 use keyward_remote::Retry;
 
-pub(crate) use http::{Answer, Http, Reach, is_loopback};
+pub(crate) use http::{Answer, Http, Reach};
 pub(crate) use parts::{Json, Reply, Request};
 pub(crate) use session::Session;
 pub(crate) use token::{Grant, Token};

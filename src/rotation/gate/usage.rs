@@ -8,15 +8,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use keyward_core::{LastUse, RotationPolicy};
 
-use super::gate::Verdict;
+use super::Verdict;
 
 /// How long the old version must have been silent: half the overlap, at least an hour.
-pub(super) fn quiet(policy: &RotationPolicy) -> Duration {
+pub(in super::super) fn quiet(policy: &RotationPolicy) -> Duration {
     (policy.overlap / 2).max(Duration::from_secs(3_600))
 }
 
 /// Judges when the old version was last used.
-pub(super) fn judge(last: LastUse, now: DateTime<Utc>, quiet: Duration) -> Verdict {
+pub(in super::super) fn judge(last: LastUse, now: DateTime<Utc>, quiet: Duration) -> Verdict {
     let wanted = TimeDelta::from_std(quiet).unwrap_or(TimeDelta::MAX);
     match last {
         LastUse::At(at) if now - at >= wanted => Verdict::Pass(format!("the old version was last used at {at}")),

@@ -6,15 +6,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use keyward_core::{Adoption, VersionId};
 
-use super::gate::Verdict;
+use super::Verdict;
 
 /// When the new version was published, and how long a reader may serve another one after that.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Published {
-    pub(super) version: VersionId,
-    pub(super) at: DateTime<Utc>,
+pub(in super::super) struct Published {
+    pub(in super::super) version: VersionId,
+    pub(in super::super) at: DateTime<Utc>,
     /// How long a reader serves a value after the store last confirmed it.
-    pub(super) ttl: Duration,
+    pub(in super::super) ttl: Duration,
 }
 
 /// Judges which version the consumers use.
@@ -22,7 +22,7 @@ pub(super) struct Published {
 /// A consumer that reported another version may serve it until its time to live is over, counted
 /// from that report or from the publication, whichever was later. One that never reported is known
 /// to be off the old version only by that time.
-pub(super) fn judge(consumers: &[Adoption], published: Published, now: DateTime<Utc>) -> Verdict {
+pub(in super::super) fn judge(consumers: &[Adoption], published: Published, now: DateTime<Utc>) -> Verdict {
     let ttl = TimeDelta::from_std(published.ttl).unwrap_or(TimeDelta::MAX);
     let over = |since: DateTime<Utc>| now - since.max(published.at) >= ttl;
     let mut latest = BTreeMap::<_, &Adoption>::new();

@@ -132,6 +132,27 @@ fn a_health_signal_that_never_answers_is_insufficient() {
     });
 }
 
+/// The old key is off already: the look at the store that comes next has time of its own.
+#[test]
+fn a_signal_of_usage_that_never_answers_keeps_nobody_from_asking_a_person() {
+    let (store, clock, _) = world();
+    let issuer = FakeIssuer::reversible();
+    block_on(async {
+        let daily = Duration::from_secs(86_400);
+        let build = || Rotator::builder(store.clone()).issuer("acme", issuer.clone()).clock(clock.clone());
+        let build = || build().health(HEALTHY).poll_every(daily);
+        let rotator = build().build().expect("a rotator");
+        for reason in ["first key", "quarterly"] {
+            let mut run = rotator.start(&key(CHARGES), reason).await.expect("start");
+            step_until(&mut run, &clock, |step| matches!(step, Step::Finished(_) | Step::SwitchedOff { .. })).await;
+        }
+        let silent = build().usage(Silent).call_limit(Duration::from_millis(20)).build().expect("a rotator");
+        let mut run = silent.resume(&key(CHARGES), "quarterly").await.expect("resume");
+        let step = step_until(&mut run, &clock, |step| matches!(step, Step::NeedsOperator(_))).await;
+        assert!(step.to_string().contains("usage: the signal failed"), "{step}");
+    });
+}
+
 #[test]
 fn signals_of_usage_and_adoption_that_never_answer_are_insufficient() {
     let (store, clock, issuer) = world();

@@ -101,6 +101,12 @@ impl<B: SecretBackend> Rotator<B> {
         &self.clock
     }
 
+    /// The same call with time of its own: a signal that never answers, or a slow issuer, may have
+    /// used up all the time of what came before.
+    pub(super) fn renewed(&self, cx: &Context) -> Context {
+        cx.within(self.settings.call_limit)
+    }
+
     pub(crate) fn context(&self, reason: &Reason) -> Context {
         Context::by(self.actor.clone(), reason.clone()).within(self.settings.call_limit)
     }
@@ -125,8 +131,8 @@ impl<B: SecretBackend> Rotator<B> {
     ) -> Answer<Commit> {
         let mut change = Change::new(self.actor.clone(), self.clock.now());
         change.lease = lease;
-        // With time of its own: what a slow call has learnt must still be written down.
-        let cx = &cx.within(self.settings.call_limit);
+        // What a slow call has learnt must still be written down.
+        let cx = &self.renewed(cx);
         Ok(commit(&self.backend, cx, read, transition, &change).await?)
     }
 

@@ -77,7 +77,8 @@ impl<B: SecretBackend> Rotator<B> {
             Some(Ok(last)) => Some(usage::judge(last, now, usage::quiet(record.policy()))),
             Some(Err(error)) => Some(Verdict::Insufficient(format!("the signal failed: {}", error.kind()))),
         };
-        Gates { health, usage, adoption: self.ask_adoption(cx, record, new, now).await }
+        let adoption = self.ask_adoption(&self.renewed(cx), record, new, now).await;
+        Gates { health, usage, adoption }
     }
 
     /// When the version was last used; absent where no signal is registered.

@@ -40,8 +40,7 @@ impl<B: SecretBackend> Rotator<B> {
         let window_end = add(watched_from, policy.soak.max(policy.overlap));
         let soaked = now >= window_end;
         let health = self.ask_health(cx, record, version, run.previous, served_at, soaked).await;
-        // A signal may have used up the time of its call; what follows has its own.
-        let cx = &cx.within(self.settings.call_limit);
+        let cx = &self.renewed(cx);
         match health {
             Verdict::Fail(why) => self.take_back(cx, session, read, run, version, &why).await,
             verdict if !soaked => {
@@ -57,7 +56,9 @@ impl<B: SecretBackend> Rotator<B> {
                     return self.foreign(cx, session, read).await;
                 }
                 let old = old_of(record, run)?;
-                match self.ask_the_others(cx, record, verdict, old, version, now).await.passed() {
+                let gates = self.ask_the_others(cx, record, verdict, old, version, now).await;
+                let cx = &self.renewed(cx);
+                match gates.passed() {
                     Ok(evidence) => self.give_up_old(cx, session, read, run, evidence).await,
                     Err(why) => {
                         self.keep_switched_on(cx, record, run).await?;

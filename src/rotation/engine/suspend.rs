@@ -65,8 +65,7 @@ impl<B: SecretBackend> Rotator<B> {
         let served_at = record.version(version).map_or(run.started_at, |v| v.entered_at);
         // Without the old version beside it: that one is refused because it is switched off.
         let health = self.ask_health(cx, record, version, None, served_at, true).await;
-        // A signal may have used up the time of its call; what follows has its own.
-        let cx = &cx.within(self.settings.call_limit);
+        let cx = &self.renewed(cx);
         if let Verdict::Fail(why) = &health {
             return self.switch_on(cx, session, read, run, old, &format!("health gate failed: {why}")).await;
         }
@@ -79,7 +78,7 @@ impl<B: SecretBackend> Rotator<B> {
                     return self.switch_on(cx, session, read, run, old, why).await;
                 }
                 if let Some(why) = self.asked_for_since(cx, record, old, off).await {
-                    return self.switch_on(cx, session, read, run, old, &why).await;
+                    return self.switch_on(&self.renewed(cx), session, read, run, old, &why).await;
                 }
                 add(off, window)
             }
@@ -95,6 +94,7 @@ impl<B: SecretBackend> Rotator<B> {
             let why = format!("the old key is switched off until {until}; gate says {health}");
             return Ok(Step::Wait { at_most: left.min(self.settings.poll), why });
         }
+        let cx = &self.renewed(cx);
         if !self.is_published(cx, record, version).await? {
             return self.foreign(cx, session, read).await;
         }
